@@ -1,0 +1,1 @@
+//! docker-archive, OCI archive and OCI layout as Source and Sink

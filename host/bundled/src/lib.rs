@@ -1,0 +1,1 @@
+//! The bundled plugins, compiled from plugins/ and embedded

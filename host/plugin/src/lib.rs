@@ -1,0 +1,1 @@
+//! The plugin host: load, grant, limit and call WebAssembly components

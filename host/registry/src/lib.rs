@@ -1,0 +1,1 @@
+//! The registry client: a Source and a Sink over HTTP

@@ -1,0 +1,1 @@
+//! The store spoken as a registry over HTTP

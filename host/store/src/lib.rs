@@ -1,0 +1,1 @@
+//! The crash-safe content store: blobs, metadata, leases, reachability, prune

@@ -1,0 +1,116 @@
+//! Small real images, made in memory and the same bytes every time.
+
+use std::collections::BTreeMap;
+
+use nacre_oci::{Descriptor, Digest, History, ImageConfig, Index, Manifest, Memory, Platform, RawManifest, RunConfig, Sink, media_type};
+
+/// A tar layer with one file in it.
+pub fn layer(path: &str, content: &[u8]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, path, content).unwrap();
+    tar.into_inner().unwrap()
+}
+
+/// Bytes that do not compress, the same for the same seed.
+pub fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    let mut bytes: Vec<u8> = std::iter::repeat_with(&mut next).take(len / 8 + 1).flatten().collect();
+    bytes.truncate(len);
+    bytes
+}
+
+/// What an image is made of.
+pub struct Recipe<'a> {
+    /// `linux/amd64`, …
+    pub platform: &'a str,
+    /// RFC 3339.
+    pub created: &'a str,
+    /// The config's labels.
+    pub labels: &'a [(&'a str, &'a str)],
+    /// Uncompressed tars, base first.
+    pub layers: Vec<Vec<u8>>,
+    /// Docker's media types instead of OCI's.
+    pub docker: bool,
+}
+
+impl Default for Recipe<'_> {
+    fn default() -> Self {
+        let layers = vec![layer("etc/hello", b"hello\n")];
+        Self { platform: "linux/amd64", created: "2026-01-02T03:04:05Z", labels: &[], layers, docker: false }
+    }
+}
+
+/// Puts an image together and returns its manifest's descriptor, with the platform.
+pub fn image(memory: &Memory, recipe: &Recipe<'_>) -> Descriptor {
+    let platform: Platform = recipe.platform.parse().unwrap();
+    let types = if recipe.docker {
+        [media_type::DOCKER_MANIFEST, media_type::DOCKER_CONFIG, media_type::DOCKER_LAYER]
+    } else {
+        [media_type::OCI_MANIFEST, media_type::OCI_CONFIG, media_type::OCI_LAYER]
+    };
+    let mut config = ImageConfig {
+        created: Some(recipe.created.to_owned()),
+        architecture: platform.architecture.clone(),
+        variant: platform.variant.clone(),
+        os: platform.os.clone(),
+        config: RunConfig {
+            cmd: Some(vec!["/bin/sh".into()]),
+            labels: recipe.labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            ..RunConfig::default()
+        },
+        ..ImageConfig::default()
+    };
+    let row = |n: usize| History { created: config.created.clone(), created_by: Some(format!("ADD layer {n}")), ..History::default() };
+    config.history = (0..recipe.layers.len()).map(row).collect();
+    config.rootfs.diff_ids = recipe.layers.iter().map(|tar| Digest::of(tar)).collect();
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: types[0].into(),
+        artifact_type: None,
+        config: memory.add(types[1], config.to_bytes()),
+        layers: recipe.layers.iter().map(|tar| memory.add(types[2], tar.clone())).collect(),
+        subject: None,
+        annotations: BTreeMap::new(),
+    };
+    let mut descriptor = memory.add(types[0], serde_json::to_vec(&manifest).unwrap());
+    descriptor.platform = Some(platform);
+    descriptor
+}
+
+/// Puts an index over `manifests` together.
+pub fn index(memory: &Memory, manifests: &[Descriptor]) -> Descriptor {
+    let index = Index {
+        schema_version: 2,
+        media_type: media_type::OCI_INDEX.into(),
+        artifact_type: None,
+        manifests: manifests.to_vec(),
+        subject: None,
+        annotations: BTreeMap::new(),
+    };
+    memory.add(media_type::OCI_INDEX, serde_json::to_vec(&index).unwrap())
+}
+
+/// An index of two images, amd64 and arm64, that share a layer.
+pub fn multi_platform(memory: &Memory) -> Descriptor {
+    let shared = layer("etc/shared", &noise(70_000, 1));
+    let one = |platform: &'static str, own: &[u8]| {
+        image(memory, &Recipe { platform, layers: vec![shared.clone(), layer("bin/program", own)], ..Recipe::default() })
+    };
+    let manifests = [one("linux/amd64", b"for amd64"), one("linux/arm64", b"for arm64")];
+    index(memory, &manifests)
+}
+
+/// Gives a document in memory a name.
+pub fn tag(memory: &Memory, name: &str, target: &Descriptor) {
+    let bytes = nacre_oci::read_small(memory, target, u64::MAX).unwrap();
+    memory.tag(name, &RawManifest { descriptor: target.clone(), bytes }).unwrap();
+}

@@ -1,0 +1,5 @@
+//! What the end-to-end tests stand on: generated images, and the suite that every source and sink has to pass.
+#![allow(clippy::unwrap_used, reason = "test support: a broken precondition is a failed test")]
+
+pub mod conformance;
+pub mod images;
