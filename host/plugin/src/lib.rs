@@ -1,1 +1,45 @@
-//! The plugin host: load, grant, limit and call WebAssembly components
+//! The plugin host: finds plugins, checks them, and calls them within limits.
+//!
+//! A plugin is a WebAssembly component beside a `plugin.toml`; `wit/` holds the interfaces. This is
+//! the only crate that names wasmtime. What happens to a plugin, in this order:
+//!
+//! 1. [`Plugins::discover`] reads the `plugin.toml` files, and nothing else.
+//! 2. At the first call the component is read, and its imports and exports are checked against the
+//!    manifest before any of it is compiled. A component that imports more than an inert WASI and
+//!    nacre's own `host` interface is refused.
+//! 3. It is compiled once and kept in the cache folder, which only nacre writes.
+//! 4. Each call gets a fresh instance, a bound on memory, handles and time, and a check of what it
+//!    returns. The plugin holds no file, socket, clock or credential.
+//!
+//! Whatever goes wrong is one line that names the plugin: see [`Error`].
+
+mod cache;
+mod call;
+mod check;
+mod deadline;
+mod discover;
+mod engine;
+mod error;
+mod inspect;
+mod limits;
+mod log;
+mod manifest;
+mod plugin;
+pub mod prune;
+pub mod search;
+mod types;
+mod wasi;
+
+pub use discover::{Broken, Bundled, Plugins, Settings};
+pub use error::{Error, Fault};
+pub use inspect::Inspection;
+pub use limits::Limits;
+pub use log::{Level, Log, LogEntry};
+pub use manifest::{About, Capabilities, Manifest, Provides};
+pub use plugin::{Origin, Plugin};
+pub use prune::{Action, Verdict};
+pub use search::{Hit, Pick};
+pub use types::{Diagnostic, GuestError, Kv, Platform, Span, Summary};
+
+/// The version of the interfaces in `wit/` that this nacre speaks, as `plugin.toml` names it.
+pub const API: &str = "0.1";

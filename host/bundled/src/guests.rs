@@ -1,0 +1,46 @@
+//! Building guests: WebAssembly components, from cargo workspaces of their own.
+//!
+//! This crate's build script uses it for the bundled plugins, tests and tasks for all others.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The target that cargo builds components for.
+const TARGET: &str = "wasm32-wasip2";
+
+/// What a build of the host sets for itself and a guest must not see: flags for the host's processor, and
+/// clippy in the place of the compiler.
+const HOST_ONLY: [&str; 7] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_TARGET_DIR",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
+];
+
+/// Builds the guest workspace in `workspace` below `target_dir` and returns the folder with the
+/// components, each named after its package with `_` for `-`.
+///
+/// `target_dir` must not be that of a running cargo: it would wait for its own caller.
+///
+/// # Errors
+/// A text that says what failed and what to do.
+pub fn build(cargo: &OsStr, workspace: &Path, target_dir: &Path) -> Result<PathBuf, String> {
+    let mut command = Command::new(cargo);
+    command.args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"]).arg(target_dir).current_dir(workspace);
+    for name in HOST_ONLY {
+        command.env_remove(name);
+    }
+    let output = command.output().map_err(|error| format!("cannot run {}: {error}", cargo.display()))?;
+    if output.status.success() {
+        return Ok(target_dir.join(TARGET).join("release"));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("E0463") && said.contains(TARGET) {
+        return Err(format!("the guests in {} need a target that is not installed: rustup target add {TARGET}", workspace.display()));
+    }
+    Err(format!("cannot build the guests in {}: {said}", workspace.display()))
+}

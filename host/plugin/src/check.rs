@@ -1,0 +1,147 @@
+//! The check before anything is compiled: what a component imports and exports.
+//!
+//! Only the outer import and export sections count: whatever is nested inside a component can reach
+//! the host through them alone.
+
+use std::path::Path;
+
+use wasmparser::{ComponentExportSectionReader, ComponentImportSectionReader, Encoding, Parser, Payload};
+use wasmtime::Engine;
+
+use crate::error::{Fault, join, one_line};
+use crate::manifest::Manifest;
+use crate::{prune, search};
+
+/// The version of WASI that is linked, with any patch level.
+const WASI: &str = "0.2.";
+/// The WASI interfaces that can be had without a capability, because they are inert.
+const INERT: [&str; 5] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/"];
+/// The interfaces of nacre that every plugin may import.
+const OURS: [&str; 2] = ["nacre:plugin/types", "nacre:plugin/host"];
+
+/// The names of a component's imports and exports.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Surface {
+    pub(crate) imports: Vec<String>,
+    pub(crate) exports: Vec<String>,
+}
+
+impl Surface {
+    /// Reads a component's surface.
+    pub(crate) fn read(wasm: &[u8]) -> Result<Surface, Fault> {
+        if Engine::detect_precompiled(wasm).is_some() {
+            return Err(Fault::NotAComponent("is already compiled, which cannot be checked: ship the component itself".into()));
+        }
+        parse(wasm).map_err(Fault::NotAComponent)
+    }
+
+    /// Whether the component may be run and offers what its manifest promises.
+    pub(crate) fn check(&self, manifest: &Manifest) -> Result<(), Fault> {
+        for name in self.imports.iter().chain(&self.exports) {
+            check_version(name)?;
+        }
+        let refused = self.imports.iter().filter(|name| !is_allowed(name));
+        let refused: Vec<&String> = refused.collect();
+        if !refused.is_empty() {
+            return Err(Fault::Import { imports: one_line(&join(refused.into_iter())) });
+        }
+        let provides = &manifest.provides;
+        let promised = [
+            ("search-filter", search::INTERFACE, provides.search_filter.is_empty()),
+            ("prune-policy", prune::INTERFACE, provides.prune_policy.is_empty()),
+        ];
+        let exported = |interface: &str| self.exports.iter().any(|name| unversioned(name) == unversioned(interface));
+        match promised.into_iter().find(|(_, interface, unused)| !unused && !exported(interface)) {
+            Some((provides, export, _)) => Err(Fault::Export { provides, export: export.into() }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn parse(wasm: &[u8]) -> Result<Surface, String> {
+    let damaged = |error: wasmparser::BinaryReaderError| format!("is damaged: {}", one_line(error.message()));
+    let mut surface = Surface::default();
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.map_err(damaged)? {
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                return Err("is a core module, not a component: build it for the target wasm32-wasip2".into());
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => surface.imports.extend(imports(section).map_err(damaged)?),
+            Payload::ComponentExportSection(section) if depth == 0 => surface.exports.extend(exports(section).map_err(damaged)?),
+            _ => {}
+        }
+    }
+    Ok(surface)
+}
+
+fn imports(section: ComponentImportSectionReader<'_>) -> wasmparser::Result<Vec<String>> {
+    section.into_iter().map(|import| Ok(import?.name.name.to_owned())).collect()
+}
+
+fn exports(section: ComponentExportSectionReader<'_>) -> wasmparser::Result<Vec<String>> {
+    section.into_iter().map(|export| Ok(export?.name.name.to_owned())).collect()
+}
+
+/// Nacre's own interfaces must be of the version that is spoken here.
+fn check_version(name: &str) -> Result<(), Fault> {
+    let Some((_, version)) = name.strip_prefix("nacre:plugin/").and_then(|name| name.split_once('@')) else {
+        return Ok(());
+    };
+    match version.strip_prefix(crate::API).is_some_and(|rest| rest.starts_with('.')) {
+        true => Ok(()),
+        false => Err(Fault::Version { wants: one_line(version) }),
+    }
+}
+
+fn is_allowed(import: &str) -> bool {
+    let (name, version) = import.split_once('@').unwrap_or((import, ""));
+    let inert = INERT.iter().any(|prefix| name.starts_with(prefix)) && version.starts_with(WASI);
+    inert || OURS.contains(&name)
+}
+
+fn unversioned(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(name, _)| name)
+}
+
+/// The largest `plugin.wasm` that is read: interpreters come in 20 MB.
+pub(crate) const MAX_WASM: u64 = 64 << 20;
+
+/// The message for a larger one.
+pub(crate) fn too_large(path: &Path, limit: u64) -> Fault {
+    Fault::Read { path: path.to_owned(), reason: format!("it has more than {}", crate::limits::show_memory(limit)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_inert_interfaces_are_allowed() {
+        for allowed in ["wasi:io/streams@0.2.6", "wasi:filesystem/preopens@0.2.0", "nacre:plugin/host@0.1.0", "nacre:plugin/types@0.1.7"] {
+            assert!(is_allowed(allowed), "{allowed}");
+        }
+        for refused in [
+            "wasi:sockets/tcp@0.2.6",
+            "wasi:http/types@0.2.0",
+            "wasi:io/streams@0.3.0",
+            "wasi:io/streams",
+            "run",
+            "nacre:plugin/hosts@0.1.0",
+            "acme:wasi/io@0.2.0",
+        ] {
+            assert!(!is_allowed(refused), "{refused}");
+        }
+    }
+
+    #[test]
+    fn our_interfaces_are_of_our_version() {
+        assert!(check_version("nacre:plugin/search@0.1.5").is_ok());
+        assert!(check_version("wasi:io/streams@0.2.6").is_ok());
+        for other in ["nacre:plugin/search@0.2.0", "nacre:plugin/host@1.0.0", "nacre:plugin/host@0.10.0"] {
+            assert!(matches!(check_version(other), Err(Fault::Version { .. })), "{other}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! `plugin.toml`: what a plugin says about itself.
+//!
+//! ```toml
+//! [plugin]
+//! name = "acme/prune-lru"          # unique; lower case
+//! version = "1.2.0"                # the plugin's own, semantic
+//! api = "0.1"                      # the interfaces it is made for
+//! description = "one line"
+//! license = "Apache-2.0"           # optional
+//!
+//! [provides]                       # at least one of these
+//! search-filter = ["stars"]        # keys of `nacre search --filter`
+//! prune-policy = ["lru"]           # names for `nacre image prune --policy`
+//!
+//! [options]                        # what its keys and its policies' options mean, a line each;
+//! stars = "at least this many"     # a policy gets no option that is not listed here
+//!
+//! [capabilities]                   # none of these can be granted yet: leave it out
+//! store = "none"
+//! registries = []
+//! net = []
+//! env = []
+//! context = []
+//! secrets = []
+//!
+//! [limits]                         # of each call
+//! memory = "64MiB"
+//! time = "2s"
+//!
+//! [settings]                       # defaults; the user's configuration can replace each key
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Fault, one_line};
+use crate::limits::Limits;
+use crate::{API, Settings};
+
+/// Bytes that a `plugin.toml` may have.
+pub(crate) const MAX_BYTES: u64 = 64 << 10;
+
+/// A plugin's `plugin.toml`, checked.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Who the plugin is.
+    pub plugin: About,
+    /// What it can be asked for.
+    pub provides: Provides,
+    /// What its keys and options mean.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    /// What it may do beside computing.
+    #[serde(default)]
+    pub capabilities: Capabilities,
+    /// What each call may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Its own settings, with their defaults.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// `[plugin]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Unique among all plugins.
+    pub name: String,
+    /// The plugin's semantic version.
+    pub version: String,
+    /// The version of the interfaces that it is made for.
+    pub api: String,
+    /// One line for people.
+    #[serde(default)]
+    pub description: String,
+    /// An SPDX expression.
+    #[serde(default)]
+    pub license: Option<String>,
+}
+
+/// `[provides]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Provides {
+    /// Keys of `nacre search --filter`.
+    #[serde(default)]
+    pub search_filter: Vec<String>,
+    /// Names for `nacre image prune --policy`.
+    #[serde(default)]
+    pub prune_policy: Vec<String>,
+}
+
+/// `[capabilities]`: what a plugin asks for beyond its arguments. Nothing can be granted yet.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Capabilities {
+    /// Access to the local store: `none`, `read` or `write`.
+    pub store: String,
+    /// Registries to speak to.
+    pub registries: Vec<String>,
+    /// Hosts to fetch from.
+    pub net: Vec<String>,
+    /// Environment variables to see.
+    pub env: Vec<String>,
+    /// Files of a build's context to read.
+    pub context: Vec<String>,
+    /// Secrets to be passed.
+    pub secrets: Vec<String>,
+}
+
+impl Default for Capabilities {
+    fn default() -> Capabilities {
+        let none = Vec::new;
+        Capabilities { store: "none".into(), registries: none(), net: none(), env: none(), context: none(), secrets: none() }
+    }
+}
+
+/// The part that tells whether the rest can be understood.
+#[derive(Deserialize)]
+struct Peek {
+    plugin: PeekAbout,
+}
+
+#[derive(Deserialize)]
+struct PeekAbout {
+    api: String,
+}
+
+impl Manifest {
+    /// Reads a `plugin.toml`.
+    ///
+    /// # Errors
+    /// It is no TOML, lacks or misspells something, is made for other interfaces, or asks for a
+    /// capability that cannot be granted.
+    pub fn parse(text: &str) -> Result<Manifest, Fault> {
+        let peek: Peek = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
+        check_api(&peek.plugin.api)?;
+        let manifest: Manifest = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
+        manifest.capabilities.check()?;
+        manifest.check().map_err(Fault::Manifest)?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let About { name, version, .. } = &self.plugin;
+        if name.len() > 100 || !name.split('/').all(is_word) {
+            return Err(format!("name = {name:?}: want lower-case letters, digits, '-', '_', '.' and '/', such as \"acme/prune-lru\""));
+        }
+        if let Err(error) = semver::Version::parse(version) {
+            return Err(format!("version = {version:?}: want a semantic version such as \"1.2.0\" ({error})"));
+        }
+        let provided = || self.provides.search_filter.iter().chain(&self.provides.prune_policy);
+        if provided().next().is_none() {
+            return Err("[provides] names neither a search-filter nor a prune-policy".into());
+        }
+        match provided().find(|word| !is_word(word)) {
+            Some(word) => Err(format!("[provides] {word:?}: want lower-case letters, digits, '-', '_' and '.'")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Capabilities {
+    /// Whether all of it can be granted: only nothing can be.
+    fn check(&self) -> Result<(), Fault> {
+        if self.store != "none" {
+            return Err(Fault::Capability(one_line(&format!("store = {:?}", self.store))));
+        }
+        let lists = [
+            ("registries", &self.registries),
+            ("net", &self.net),
+            ("env", &self.env),
+            ("context", &self.context),
+            ("secrets", &self.secrets),
+        ];
+        match lists.into_iter().find(|(_, wanted)| !wanted.is_empty()) {
+            Some((name, wanted)) => Err(Fault::Capability(one_line(&format!("{name} = {wanted:?}")))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A plugin for 0.1 runs wherever 0.1 is spoken; before 1.0 every minor version is its own line.
+fn check_api(wants: &str) -> Result<(), Fault> {
+    match wants == API || wants.strip_prefix(API).is_some_and(|rest| rest.starts_with('.')) {
+        true => Ok(()),
+        false => Err(Fault::Version { wants: one_line(wants) }),
+    }
+}
+
+/// A name without separators: `is-official`, `label.v2`.
+fn is_word(word: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+    word.len() <= 60 && word.bytes().all(allowed) && edge(word.bytes().next()) && edge(word.bytes().last())
+}
+
+fn toml_fault(text: &str, error: &toml::de::Error) -> Fault {
+    let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+    let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+    Fault::Manifest(format!("{at}{}", one_line(error.message())))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    const GOOD: &str = r#"
+[plugin]
+name = "acme/lru"
+version = "1.2.0"
+api = "0.1"
+[provides]
+prune-policy = ["lru"]
+[limits]
+time = "3s"
+[settings]
+allow = ["nginx"]
+"#;
+
+    fn refusal(from: &str, to: &str) -> String {
+        assert!(GOOD.contains(from));
+        Manifest::parse(&GOOD.replace(from, to)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_good_manifest_is_read_with_its_defaults() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        assert_eq!(manifest.provides.prune_policy, ["lru"]);
+        assert_eq!(manifest.limits.time.as_secs(), 3);
+        assert_eq!(manifest.limits.memory, 64 << 20);
+        assert_eq!(manifest.settings["allow"][0], "nginx");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        assert_eq!(
+            refusal("[limits]", "[limit]"),
+            "plugin.toml: line 8: unknown field `limit`, expected one of `plugin`, `provides`, `options`, `capabilities`, `limits`, `settings`"
+        );
+        assert_eq!(refusal("\"3s\"", "\"1h\""), "plugin.toml: line 8: [limits] time = \"1h\": want a time from \"1ms\" to \"60 s\"");
+        assert_eq!(refusal("[\"lru\"]", "[]"), "plugin.toml: [provides] names neither a search-filter nor a prune-policy");
+        assert!(refusal("acme/lru", "Acme").starts_with("plugin.toml: name = \"Acme\": want"));
+        assert!(refusal("acme/lru", "acme/../x").starts_with("plugin.toml: name ="));
+        assert!(refusal("1.2.0", "1.2").starts_with("plugin.toml: version = \"1.2\": want"));
+        assert!(refusal("[\"lru\"]", "[\"a b\"]").starts_with("plugin.toml: [provides] \"a b\": want"));
+        assert!(refusal("[plugin]", "[plugin").starts_with("plugin.toml: line 2: "));
+    }
+
+    #[test]
+    fn another_version_is_named_even_if_the_rest_is_unknown() {
+        assert!(Manifest::parse(&GOOD.replace("0.1\"", "0.1.3\"")).is_ok());
+        let text = GOOD.replace("api = \"0.1\"", "api = \"0.2\"\nnovelty = 1");
+        let said = Manifest::parse(&text).unwrap_err().to_string();
+        assert_eq!(said, "is made for plugin API 0.2, this nacre has 0.1: use a version of the plugin made for 0.1, or another nacre");
+        assert!(matches!(Manifest::parse(&GOOD.replace("\"0.1\"", "\"0.10\"")), Err(Fault::Version { .. })));
+    }
+
+    #[test]
+    fn capabilities_are_refused_by_name() {
+        let with = |line: &str| Manifest::parse(&format!("{GOOD}[capabilities]\n{line}\n")).unwrap_err().to_string();
+        assert_eq!(with("net = [\"example.com\"]"), "asks for the capability net = [\"example.com\"], which this nacre cannot grant");
+        assert_eq!(with("store = \"read\""), "asks for the capability store = \"read\", which this nacre cannot grant");
+        assert!(with("gpu = true").starts_with("plugin.toml: line"));
+        assert!(Manifest::parse(&format!("{GOOD}[capabilities]\nstore = \"none\"\nnet = []\n")).is_ok());
+    }
+}
