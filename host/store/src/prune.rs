@@ -1,0 +1,259 @@
+//! Pruning: decisions about images become a plan, which can be shown, saved, and applied.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use nacre_oci::{Digest, Error, Reference, Result};
+use rusqlite::Transaction;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Image, Store, ingest, lease,
+    mark::Graph,
+    meta::{Fault, edges, images, references},
+    now,
+};
+
+/// The version of a saved plan.
+pub const PLAN_VERSION: u32 = 1;
+
+/// What shall happen to an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It loses its names and stays, dangling.
+    Untag,
+    /// It goes with its names and all that nothing else needs.
+    Delete,
+}
+
+/// What a policy, or the user, decided about one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The image.
+    pub image: Digest,
+    /// What shall happen to it.
+    pub action: Action,
+    /// Why, for the user.
+    pub reason: String,
+    /// Who decided.
+    pub policy: String,
+}
+
+/// What a prune will do, in the state in which the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`PLAN_VERSION`].
+    pub version: u32,
+    /// Unix seconds.
+    pub created_at: i64,
+    /// What happens to which image.
+    pub items: Vec<Item>,
+    /// Images that stay although it was decided otherwise.
+    pub kept: Vec<Kept>,
+    /// The bytes that it frees, with those of content and downloads that no image needs.
+    pub bytes: u64,
+    /// How many blobs it deletes.
+    pub blobs: u64,
+}
+
+/// One image of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// The image.
+    pub image: Digest,
+    /// The names that it has; if it gets another, it stays.
+    pub names: Vec<Reference>,
+    /// What happens to it.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+    /// Who decided.
+    pub policy: String,
+    /// [`Image::uses`]; if there are more by then, it stays.
+    pub uses: u64,
+}
+
+/// An image that stays although it was decided otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// The image.
+    pub image: Digest,
+    /// Its names.
+    pub names: Vec<Reference>,
+    /// Why it stays.
+    pub reason: String,
+}
+
+/// What a prune did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The names that went.
+    pub untagged: Vec<Reference>,
+    /// The images that went.
+    pub deleted: Vec<Digest>,
+    /// The images that stayed because something has changed since the plan was made.
+    pub skipped: Vec<Skipped>,
+    /// How many bytes were freed.
+    pub reclaimed: u64,
+    /// How many blobs were deleted.
+    pub blobs: u64,
+}
+
+/// An image that a prune left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The image.
+    pub image: Digest,
+    /// What has changed.
+    pub reason: String,
+}
+
+/// The store's state, as far as a plan depends on it.
+pub(crate) struct Snapshot {
+    pub(crate) images: Vec<Image>,
+    pub(crate) graph: Graph,
+    pub(crate) leased: HashSet<Digest>,
+    pub(crate) blobs: BTreeMap<Digest, u64>,
+    /// The bytes of abandoned downloads.
+    pub(crate) abandoned: u64,
+}
+
+/// Why an image is in use, if it is. The only place that is asked; containers will answer here too.
+pub(crate) fn in_use(image: &Digest, leased: &HashSet<Digest>) -> Option<&'static str> {
+    leased.contains(image).then_some("it is being used by a running command")
+}
+
+/// Turns decisions into a plan. Of several about one image the last counts.
+pub(crate) fn plan(snapshot: &Snapshot, decisions: Vec<Decision>, now: i64) -> Plan {
+    let decided: HashMap<Digest, Decision> = decisions.into_iter().map(|one| (one.image.clone(), one)).collect();
+    let mut plan = Plan { version: PLAN_VERSION, created_at: now, items: Vec::new(), kept: Vec::new(), bytes: 0, blobs: 0 };
+    for image in &snapshot.images {
+        let Some(decision) = decided.get(&image.id) else { continue };
+        let (id, names) = (image.id.clone(), image.references.clone());
+        match obstacle(image, decision.action, &snapshot.leased) {
+            Some(reason) => plan.kept.push(Kept { image: id, names, reason: reason.into() }),
+            None => plan.items.push(Item {
+                image: id,
+                names,
+                action: decision.action,
+                reason: decision.reason.clone(),
+                policy: decision.policy.clone(),
+                uses: image.uses,
+            }),
+        }
+    }
+    let deleted: HashSet<&Digest> = plan.items.iter().filter(|item| item.action == Action::Delete).map(|item| &item.image).collect();
+    let roots = snapshot.images.iter().map(|image| &image.id).filter(|id| !deleted.contains(id)).chain(&snapshot.leased);
+    let reached = snapshot.graph.reach(roots);
+    let garbage = || snapshot.blobs.iter().filter(|(digest, _)| !reached.contains(digest));
+    plan.bytes = garbage().map(|(_, size)| size).sum::<u64>() + snapshot.abandoned;
+    plan.blobs = garbage().count() as u64;
+    plan
+}
+
+fn obstacle(image: &Image, action: Action, leased: &HashSet<Digest>) -> Option<&'static str> {
+    if image.pinned {
+        return Some("it is pinned");
+    }
+    if action == Action::Untag && image.is_dangling() {
+        return Some("it has no name to lose");
+    }
+    in_use(&image.id, leased)
+}
+
+impl Store {
+    /// The images and other content that running commands use now.
+    ///
+    /// # Errors
+    /// If the leases cannot be read.
+    pub fn in_use(&self) -> Result<HashSet<Digest>> {
+        lease::living(&self.layout)
+    }
+
+    /// What carrying out the decisions would do. Images that are pinned or in use stay, and the plan says so.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn plan(&self, decisions: Vec<Decision>) -> Result<Plan> {
+        Ok(plan(&self.snapshot(lease::living(&self.layout)?)?, decisions, now()))
+    }
+
+    /// Carries a plan out, except where an image has been tagged anew, used, pinned or removed since. Also deletes
+    /// content that no image and no running command needs, and downloads that nobody goes on with.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a plan of another version; if the store cannot be written.
+    pub fn apply(&self, plan: &Plan) -> Result<Applied> {
+        if plan.version != PLAN_VERSION {
+            let what = format!("a prune plan of version {}", plan.version);
+            return Err(Error::Unsupported { what, why: format!("this nacre knows version {PLAN_VERSION}; make the plan anew") });
+        }
+        let lock = self.layout.lock_exclusive()?;
+        let leased = lease::sweep(&self.layout, &lock)?;
+        // Before the metadata is written, so that this works on a full disk.
+        let freed = ingest::sweep(&self.layout, &lock)?;
+        let present = self.layout.list_blobs()?;
+        let (mut applied, garbage) = self.meta.write(&lock, |tx| {
+            let mut applied = Applied::default();
+            for item in &plan.items {
+                apply_item(tx, item, &leased, &mut applied)?;
+            }
+            let reached = sweep_edges(tx, &leased)?;
+            let garbage: BTreeSet<&Digest> = present.keys().filter(|digest| !reached.contains(*digest)).collect();
+            Ok((applied, garbage))
+        })?;
+        applied.blobs = garbage.len() as u64;
+        applied.reclaimed = freed + self.layout.delete_blobs(&lock, garbage)?;
+        Ok(applied)
+    }
+
+    pub(crate) fn snapshot(&self, leased: HashSet<Digest>) -> Result<Snapshot> {
+        let (images, graph) = self.meta.read(|db| Ok((images::all(db)?, edges::graph(db)?)))?;
+        let abandoned = ingest::abandoned_bytes(&self.layout)?;
+        Ok(Snapshot { images, graph, leased, blobs: self.layout.list_blobs()?, abandoned })
+    }
+}
+
+fn apply_item(tx: &Transaction<'_>, item: &Item, leased: &HashSet<Digest>, applied: &mut Applied) -> Result<(), Fault> {
+    let image = images::get(tx, &item.image)?;
+    if let Some(reason) = changed(image.as_ref(), item, leased) {
+        applied.skipped.push(Skipped { image: item.image.clone(), reason: reason.into() });
+        return Ok(());
+    }
+    let names = image.map(|image| image.references).unwrap_or_default();
+    references::delete(tx, &names)?;
+    applied.untagged.extend(names);
+    if item.action == Action::Delete {
+        images::delete(tx, &item.image)?;
+        applied.deleted.push(item.image.clone());
+    }
+    Ok(())
+}
+
+/// What has happened to the image since the plan was made that forbids to go on.
+fn changed(image: Option<&Image>, item: &Item, leased: &HashSet<Digest>) -> Option<&'static str> {
+    let Some(image) = image else { return Some("it has been removed since") };
+    if image.pinned {
+        return Some("it has been pinned since");
+    }
+    if image.references.iter().any(|name| !item.names.contains(name)) {
+        return Some("it has been tagged anew since");
+    }
+    if image.uses != item.uses {
+        return Some("it has been used since");
+    }
+    in_use(&image.id, leased)
+}
+
+/// Deletes the edges of documents that nothing needs, and returns everything that is needed.
+fn sweep_edges(tx: &Transaction<'_>, leased: &HashSet<Digest>) -> Result<HashSet<Digest>, Fault> {
+    let graph = edges::graph(tx)?;
+    let mut select = tx.prepare_cached("SELECT digest FROM images")?;
+    let roots: Vec<Digest> = select.query_map([], |row| edges::digest(row, 0))?.collect::<Result<_, _>>()?;
+    let reached = graph.reach(roots.iter().chain(leased));
+    edges::delete_of(tx, graph.parents().filter(|parent| !reached.contains(*parent)))?;
+    Ok(reached)
+}

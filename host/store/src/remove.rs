@@ -1,0 +1,133 @@
+//! Removing images, with the rules and messages of Docker's `rmi`.
+
+use std::collections::{BTreeSet, HashSet};
+
+use nacre_oci::{Digest, Error, Reference, Result, media_type};
+use rusqlite::Transaction;
+
+use crate::{
+    By, Found, Image, Store,
+    find::find,
+    lease, mark,
+    meta::{Fault, edges, images, references},
+};
+
+/// What removing an image would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// The names that go.
+    pub untag: Vec<Reference>,
+    /// Whether the image goes too.
+    pub delete: bool,
+}
+
+/// What a removal did, in the order in which Docker prints it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// `Untagged:`, the names that went.
+    pub untagged: Vec<Reference>,
+    /// `Deleted:`, the image and then those of its layers that nothing else needed.
+    pub deleted: Vec<Digest>,
+    /// How many bytes that freed.
+    pub reclaimed: u64,
+}
+
+/// What removing would do, without doing it.
+///
+/// By a name, the name goes, with the last tag of a repository also its digest references, and with the last name the
+/// image. By an id the image goes with its name, and with several names only if forced.
+///
+/// # Errors
+/// [`Error::Conflict`] if it has to be forced, or if the image is pinned, which no force overrides.
+pub fn removal(found: &Found, force: bool) -> Result<Removal> {
+    let image = &found.image;
+    let untag = match &found.by {
+        By::Id if force || is_single(&image.references) => image.references.clone(),
+        By::Id => {
+            let id = image.id.short();
+            return Err(Error::Conflict(format!("unable to delete {id} (must be forced) - image is referenced in multiple repositories")));
+        }
+        By::Name(name) => names_to_untag(image, name, force)?,
+    };
+    let delete = untag.len() == image.references.len();
+    if delete && image.pinned {
+        let name = image.references.first().map_or_else(|| image.id.short().to_owned(), Reference::familiar);
+        return Err(Error::Conflict(format!("image {name} is pinned; unpin it first")));
+    }
+    Ok(Removal { untag, delete })
+}
+
+/// Docker's `isSingleReference`: at most one tag, and digest references of the same repository.
+fn is_single(references: &[Reference]) -> bool {
+    let repositories: BTreeSet<String> = references.iter().map(Reference::name).collect();
+    repositories.len() <= 1 && references.iter().filter(|reference| reference.tag().is_some()).count() <= 1
+}
+
+fn names_to_untag(image: &Image, name: &Reference, force: bool) -> Result<Vec<Reference>> {
+    let in_repository: Vec<&Reference> = image.references.iter().filter(|one| one.name() == name.name()).collect();
+    if in_repository.contains(&name) {
+        let other_tag = in_repository.iter().any(|one| *one != name && one.tag().is_some());
+        let goes = |one: &&&Reference| **one == name || (name.tag().is_some() && !other_tag);
+        return Ok(in_repository.iter().filter(goes).map(|one| (*one).clone()).collect());
+    }
+    // By digest, where the repository has the image only by tags.
+    if in_repository.len() > 1 && !force {
+        let name = name.familiar();
+        return Err(Error::Conflict(format!("unable to remove {name} (must be forced) - image is referenced by several tags")));
+    }
+    Ok(in_repository.into_iter().cloned().collect())
+}
+
+impl Store {
+    /// Removes what [`Store::find`] finds by `text`, as [`removal`] says, and deletes what nothing needs any more.
+    ///
+    /// # Errors
+    /// As [`Store::find`] and [`removal`]; then nothing has changed.
+    pub fn remove(&self, text: &str, force: bool) -> Result<Removed> {
+        let lock = self.layout.lock_exclusive()?;
+        let leased = lease::sweep(&self.layout, &lock)?;
+        let (mut removed, orphans) = self.meta.write(&lock, |tx| {
+            let found = find(tx, text)?;
+            let Removal { untag, delete } = removal(&found, force)?;
+            references::delete(tx, &untag)?;
+            let mut removed = Removed { untagged: untag, ..Removed::default() };
+            let mut orphans = HashSet::new();
+            if delete {
+                (removed.deleted, orphans) = delete_image(tx, &found.image.id, &leased)?;
+            }
+            Ok((removed, orphans))
+        })?;
+        removed.reclaimed = self.layout.delete_blobs(&lock, &orphans)?;
+        Ok(removed)
+    }
+
+    /// Takes every name away that an image has in a repository (`docker.io/library/nginx`), and the image if it has no
+    /// other and is not pinned: the distribution specification's "Deleting Manifests".
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the repository does not have the image.
+    pub fn delete_manifest(&self, repository: &str, image: &Digest) -> Result<()> {
+        let lock = self.layout.lock_exclusive()?;
+        let leased = lease::sweep(&self.layout, &lock)?;
+        let orphans = self.meta.write(&lock, |tx| {
+            if references::delete_in(tx, repository, image)? == 0 {
+                return Err(Error::not_found(format!("image {repository}@{image}")).into());
+            }
+            let stays = images::get(tx, image)?.is_none_or(|image| image.pinned || !image.references.is_empty());
+            if stays { Ok(HashSet::new()) } else { Ok(delete_image(tx, image, &leased)?.1) }
+        })?;
+        self.layout.delete_blobs(&lock, &orphans).map(drop)
+    }
+}
+
+/// Deletes an image's metadata. Returns what to tell about it, and the content to delete afterwards.
+fn delete_image(tx: &Transaction<'_>, id: &Digest, leased: &HashSet<Digest>) -> Result<(Vec<Digest>, HashSet<Digest>), Fault> {
+    images::delete(tx, id)?;
+    let below = edges::below(tx, id)?;
+    let orphans = mark::orphans(tx, id, leased)?;
+    edges::delete_of(tx, &orphans)?;
+    let is_layer = |media_type: &str| !media_type::is_document(media_type) && !media_type::is_config(media_type);
+    let layers = below.edges().filter(|one| is_layer(&one.media_type) && orphans.contains(&one.digest));
+    let layers: BTreeSet<Digest> = layers.map(|one| one.digest.clone()).collect();
+    Ok((std::iter::once(id.clone()).chain(layers).collect(), orphans))
+}

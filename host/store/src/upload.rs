@@ -1,0 +1,87 @@
+//! Blobs that are pushed in pieces and whose digest is known only at the end.
+
+use std::{
+    fs::File,
+    io::{Seek, SeekFrom, Write},
+};
+
+use nacre_oci::{Algorithm, Descriptor, Digest, Error, Hasher, Result};
+use tempfile::TempPath;
+
+use crate::{
+    Lease, Store,
+    ingest::{hash_file, publish},
+};
+
+/// A blob on its way in. Dropping it throws away what came.
+pub struct Upload {
+    store: Store,
+    id: String,
+    path: TempPath,
+    file: File,
+    hasher: Hasher,
+}
+
+impl Store {
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// If no file can be made.
+    pub fn upload(&self) -> Result<Upload> {
+        let dir = self.layout.uploads();
+        let doing = || format!("make a file in {}", dir.display());
+        // Under the lock, so that no prune takes the file for an abandoned one before it is locked.
+        let _lock = self.layout.lock_shared()?;
+        let made = tempfile::Builder::new().prefix("").rand_bytes(24).tempfile_in(&dir).map_err(Error::io(doing()))?;
+        made.as_file().lock().map_err(Error::io(doing()))?;
+        let id = made.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let (file, path) = made.into_parts();
+        Ok(Upload { store: self.clone(), id, path, file, hasher: Hasher::new(Algorithm::Sha256) })
+    }
+}
+
+impl Upload {
+    /// 24 random letters and digits.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// How many bytes came so far.
+    pub fn offset(&self) -> u64 {
+        self.hasher.count()
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// If they cannot be written; then the upload is as long as before.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Err(error) = self.file.write_all(bytes) {
+            let offset = self.offset();
+            let back = self.file.set_len(offset).and_then(|()| self.file.seek(SeekFrom::Start(offset)));
+            return Err(Error::io(format!("write upload {}", self.id))(back.err().unwrap_or(error)));
+        }
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    /// Checks the digest and stores the blob, protected by `lease`. Returns its descriptor (`application/octet-stream`).
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if the bytes have another digest.
+    pub fn finish(mut self, digest: &Digest, lease: &Lease) -> Result<Descriptor> {
+        if digest.algorithm() != Algorithm::Sha256 {
+            self.hasher = hash_file(&mut self.file, digest.algorithm()).map_err(Error::io(format!("read upload {}", self.id)))?;
+        }
+        let actual = self.hasher.digest();
+        if actual != *digest {
+            return Err(Error::Mismatch { what: "the upload".into(), expected: digest.to_string(), actual: actual.to_string() });
+        }
+        let descriptor = Descriptor::new("application/octet-stream", actual, self.offset());
+        lease.protect([digest])?;
+        if !self.store.layout.has(&descriptor)? {
+            publish(&self.store.layout, &self.file, &self.path, digest)?;
+        }
+        Ok(descriptor)
+    }
+}
