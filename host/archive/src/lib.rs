@@ -1,1 +1,64 @@
-//! docker-archive, OCI archive and OCI layout as Source and Sink
+//! Archives and folders of images as [`Source`](nacre_oci::Source) and [`Sink`](nacre_oci::Sink): docker-archive, OCI archive and OCI layout.
+//!
+//! [`Archive`] reads a tar of either kind without unpacking it, [`Layout`] reads and writes a folder,
+//! [`write_docker_archive`] and [`write_oci_archive`] stream a tar out, and [`AtomicFile`] is where such a stream
+//! becomes a file at its end and not before. Whatever comes in is untrusted: names, links, sizes and compression are
+//! checked and capped here, digests by [`nacre_oci::Content`].
+
+mod archive;
+mod atomic;
+mod compress;
+mod docker;
+mod entry;
+mod hash;
+mod layout;
+mod listing;
+mod pax;
+mod save;
+mod tar;
+mod writer;
+
+pub use archive::{Archive, Kind};
+pub use atomic::AtomicFile;
+pub use compress::Compression;
+pub use entry::Entry;
+pub use layout::Layout;
+pub use save::{write_docker_archive, write_oci_archive};
+pub use writer::TarWriter;
+
+use std::io::{self, Read, Write};
+
+use nacre_oci::{Digest, Error, Progress};
+
+/// The annotation that holds a tag, or with some tools a whole reference (image specification, `annotations.md`).
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation that holds the full reference (containerd, Docker since 25).
+const IMAGE_NAME: &str = "io.containerd.image.name";
+/// What the file `oci-layout` says (image specification, `image-layout.md`).
+const LAYOUT_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// Read and write in pieces of this size: large enough that system calls do not show beside hashing.
+const CHUNK: usize = 256 << 10;
+
+/// Where a layout keeps content.
+fn blob_path(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
+}
+
+/// Copies until the end, with a large buffer, unless `progress` says to stop.
+fn pump(from: &mut dyn Read, to: &mut dyn Write, progress: &dyn Progress) -> io::Result<u64> {
+    let mut buffer = vec![0; CHUNK];
+    let mut total = 0;
+    loop {
+        if progress.cancelled() {
+            return Err(Error::Cancelled.into());
+        }
+        let count = match from.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        to.write_all(&buffer[..count])?;
+        total += count as u64;
+    }
+}
