@@ -56,9 +56,9 @@ where
         Ok(function.call(store, params)?.0)
     });
     let state = store.into_data();
-    let fault = outcome.map_err(|error| explain(&error, &state, plugin));
+    let answer = outcome.map_err(|error| explain(&error, &state, plugin));
     keep_log(plugin, state);
-    fault
+    answer
 }
 
 /// What an error of wasmtime means to the user.
@@ -76,6 +76,8 @@ fn explain(error: &wasmtime::Error, state: &State, plugin: &Plugin) -> Fault {
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Fault::Time(limits.time),
         Some(Trap::StackOverflow) => Fault::Stack,
+        // Rust keeps a stack in memory too, which ends below address 0.
+        Some(Trap::MemoryOutOfBounds) => Fault::Crash("it used memory that is not there, as recursion without end does".into()),
         Some(trap) => Fault::Crash(last_words(state).unwrap_or_else(|| trap.to_string())),
         None => explain_text(&error.root_cause().to_string()),
     }

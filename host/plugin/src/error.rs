@@ -121,7 +121,7 @@ pub enum Fault {
     #[error("ran out of stack: it calls itself without end; report it to its author")]
     Stack,
     /// It holds too many handles, tables or instances.
-    #[error("uses too many {0}: report it to its author")]
+    #[error("uses too many {0}; report it to its author")]
     Resources(String),
     /// It crashed.
     #[error("crashed: {0}; report it to its author")]

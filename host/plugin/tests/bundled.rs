@@ -83,3 +83,20 @@ fn an_unknown_option_names_what_exists_and_runs_nothing() {
     assert_eq!(error.to_string(), "unknown option 'kep' of prune policy 'keep-last': known are by, keep");
     assert!(!cache.path().join("cache").exists());
 }
+
+#[test]
+fn a_recorded_call_replays_to_the_same_bytes() {
+    let images: Vec<Summary> = (0..500).map(|i| image(&format!("app{}:1.{i}", i % 7), NOW - i * DAY / 3)).collect();
+    let replay = || {
+        let cache = tempfile::tempdir().unwrap();
+        let plugins = bundled(&cache.path().join("cache"));
+        let policy = plugins.prune_policy("keep-last").unwrap();
+        let opts = opts([("keep", "3"), ("by", "semver")]);
+        // Compiled here, loaded from the cache there.
+        [(); 2].map(|()| format!("{:?}", policy.decide("keep-last", NOW, &opts, &images).unwrap()))
+    };
+    let [first, again] = replay();
+    assert_eq!(first.matches("Delete").count(), 500 - 3 * 7);
+    assert_eq!(first, again);
+    assert_eq!([first.clone(), first], replay());
+}

@@ -1,0 +1,123 @@
+//! The cache of compiled plugins, and calls that replay.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use support::{MANIFEST, Sandbox, doing, guest, hits};
+
+/// Calls the plugin as a new process would.
+fn call(sandbox: &Sandbox) -> Result<(), String> {
+    let plugins = sandbox.plugins();
+    let picks = plugins.get("acme/bad").unwrap().filter("term", &doing("settings"), &hits(1));
+    picks.map(|picks| assert_eq!(picks.len(), 1)).map_err(|error| error.to_string())
+}
+
+fn compiled(sandbox: &Sandbox) -> PathBuf {
+    let mut files: Vec<PathBuf> = fs::read_dir(sandbox.cache()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1);
+    files.remove(0)
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn sandbox() -> Sandbox {
+    Sandbox::new(MANIFEST, &guest("tests/guests", "misbehave"))
+}
+
+#[test]
+fn the_second_call_uses_what_the_first_compiled() {
+    let sandbox = sandbox();
+    call(&sandbox).unwrap();
+    let file = compiled(&sandbox);
+    let first = fs::metadata(&file).unwrap();
+    assert_eq!(fs::metadata(sandbox.cache()).unwrap().mode() & 0o777, 0o700);
+    assert_eq!(first.mode() & 0o077, 0);
+    call(&sandbox).unwrap();
+    let second = fs::metadata(compiled(&sandbox)).unwrap();
+    assert_eq!((first.ino(), first.mtime_nsec()), (second.ino(), second.mtime_nsec()));
+
+    // What is mapped is that file: put another component's code in its place, and that is what answers.
+    let other = Sandbox::new(MANIFEST, &wat::parse_str(OTHER).unwrap());
+    assert!(call(&other).is_err());
+    fs::copy(compiled(&other), &file).unwrap();
+    assert_eq!(call(&sandbox).unwrap_err(), "plugin acme/bad: cannot be called: nacre:plugin/search@0.1.0 has no function filter");
+}
+
+const OTHER: &str = r#"(component (instance $none)
+    (export "nacre:plugin/search@0.1.0" (instance $none)) (export "nacre:plugin/prune@0.1.0" (instance $none)))"#;
+
+#[test]
+fn a_file_under_another_key_is_never_loaded() {
+    let sandbox = sandbox();
+    call(&sandbox).unwrap();
+    let file = compiled(&sandbox);
+    let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+    let (digest, engine) = name.split_once('-').unwrap();
+    // Files of another component and of another engine: neither is this plugin's.
+    fs::remove_file(&file).unwrap();
+    for foreign in [format!("{}-{engine}", "0".repeat(64)), format!("{digest}-0000000000000000.cwasm")] {
+        fs::write(sandbox.cache().join(foreign), "not code").unwrap();
+    }
+    call(&sandbox).unwrap();
+    assert!(file.exists(), "it was compiled anew");
+
+    // A changed component has another key.
+    let mut wasm = guest("tests/guests", "misbehave");
+    wasm.extend_from_slice(&[0, 3, 1, b'x', 0]);
+    let changed = Sandbox::new(MANIFEST, &wasm);
+    call(&changed).unwrap();
+    assert_ne!(compiled(&changed).file_name().unwrap(), file.file_name().unwrap());
+}
+
+#[test]
+fn damaged_code_is_compiled_anew() {
+    let sandbox = sandbox();
+    call(&sandbox).unwrap();
+    let file = compiled(&sandbox);
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, "").unwrap();
+    call(&sandbox).unwrap();
+    assert_eq!(fs::read(&file).unwrap().len(), whole.len());
+}
+
+#[test]
+fn a_cache_that_others_can_write_is_refused() {
+    let sandbox = sandbox();
+    call(&sandbox).unwrap();
+    let unsafe_ = |what: String| format!("plugin acme/bad: the cache of compiled plugins is not safe to use: {what}");
+    let (dir, file) = (sandbox.cache(), compiled(&sandbox));
+
+    mode(&dir, 0o755);
+    let said = format!("{} has mode 755, others may use it: run chmod 700 on it", dir.display());
+    assert_eq!(call(&sandbox).unwrap_err(), unsafe_(said));
+    mode(&dir, 0o700);
+
+    mode(&file, 0o620);
+    let said = format!("{} is not a file that only its owner may write: remove it", file.display());
+    assert_eq!(call(&sandbox).unwrap_err(), unsafe_(said.clone()));
+    let elsewhere = dir.with_file_name("elsewhere.cwasm");
+    mode(&file, 0o600);
+    fs::rename(&file, &elsewhere).unwrap();
+    symlink(&elsewhere, &file).unwrap();
+    assert_eq!(call(&sandbox).unwrap_err(), unsafe_(said));
+
+    fs::remove_dir_all(&dir).unwrap();
+    symlink(elsewhere.parent().unwrap(), &dir).unwrap();
+    assert_eq!(call(&sandbox).unwrap_err(), unsafe_(format!("{} is not a folder", dir.display())));
+}
+
+#[test]
+fn without_a_cache_it_works_all_the_same() {
+    let sandbox = sandbox();
+    fs::write(sandbox.cache().with_file_name("file"), "").unwrap();
+    let dirs = [sandbox.cache().with_file_name("plugins")];
+    let nowhere = sandbox.cache().with_file_name("file").join("cache");
+    let plugins = nacre_plugin::Plugins::discover(&dirs, &[], &nowhere, &Default::default());
+    assert_eq!(plugins.get("acme/bad").unwrap().filter("term", &doing("settings"), &hits(1)).unwrap().len(), 1);
+}

@@ -1,0 +1,63 @@
+//! A plugins directory and a cache for one test.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nacre_plugin::{Hit, Kv, Plugins};
+use tempfile::TempDir;
+
+/// The manifest that bad guests come with, unless a test changes it.
+pub(crate) const MANIFEST: &str = r#"
+[plugin]
+name = "acme/bad"
+version = "1.0.0"
+api = "0.1"
+[provides]
+search-filter = ["do"]
+prune-policy = ["bad"]
+[options]
+do = "what to do wrong"
+[limits]
+time = "200ms"
+"#;
+
+/// The component `name` of the guest workspace `workspace`, a path below the repository.
+pub(crate) fn guest(workspace: &str, name: &str) -> Vec<u8> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(workspace);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../guests");
+    let built = nacre_bundled::guests::build(OsStr::new(env!("CARGO")), &workspace, &target).unwrap();
+    fs::read(built.join(format!("{name}.wasm"))).unwrap()
+}
+
+/// A plugins directory with one plugin, and a cache folder.
+pub(crate) struct Sandbox(TempDir);
+
+impl Sandbox {
+    pub(crate) fn new(manifest: &str, wasm: &[u8]) -> Sandbox {
+        let sandbox = Sandbox(tempfile::tempdir().unwrap());
+        let folder = sandbox.0.path().join("plugins/it");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("plugin.toml"), manifest).unwrap();
+        fs::write(folder.join("plugin.wasm"), wasm).unwrap();
+        sandbox
+    }
+
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.0.path().join("cache")
+    }
+
+    pub(crate) fn plugins(&self) -> Plugins {
+        Plugins::discover(&[self.0.path().join("plugins")], &[], &self.cache(), &BTreeMap::new())
+    }
+}
+
+pub(crate) fn hits(count: usize) -> Vec<Hit> {
+    (0..count).map(|i| Hit { name: format!("acme/{i}"), registry: "docker.io".into(), ..Hit::default() }).collect()
+}
+
+/// The option that tells the guest `misbehave` what to do.
+pub(crate) fn doing(what: &str) -> Vec<Kv> {
+    vec![Kv::new("do", what)]
+}
