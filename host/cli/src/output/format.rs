@@ -1,0 +1,239 @@
+//! `--format`: how the rows of `images`, `history`, `search` and the like, and the documents of `inspect`, are written.
+
+use std::collections::HashMap;
+
+use anyhow::{Result, anyhow};
+use gtmpl_ng::Value;
+use serde::Serialize;
+
+use super::{escape, table, template, template::Template};
+
+/// What a command's rows consist of: for each column the field of templates and JSON, and the heading in tables.
+pub(crate) type Columns = [(&'static str, &'static str)];
+
+/// One value of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cell {
+    /// Text from anywhere; it is escaped here.
+    Text(String),
+    /// `[OK]` or nothing; in JSON `"true"` or `"false"`.
+    Flag(bool),
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<bool> for Cell {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+
+impl Cell {
+    fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Flag(true) => "[OK]",
+            Self::Flag(false) => "",
+        }
+    }
+
+    fn json(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Flag(true) => "true",
+            Self::Flag(false) => "false",
+        }
+    }
+}
+
+/// How rows are written: a parsed `--format`.
+pub(crate) struct Format(Kind);
+
+enum Kind {
+    /// Aligned, under a line of headings.
+    Table { heading: Box<Template>, row: Template },
+    /// A JSON object on each line, of strings, keys sorted, as Docker does it.
+    Json,
+    /// A template for each row, with a line break after it.
+    Rows(Template),
+}
+
+impl Format {
+    /// Reads `--format`: nothing or `table` (the command's `default` columns, as `{{.ID}}\t{{.Size}}`), `table TEMPLATE`,
+    /// `json`, `raw` where the command has a template for that, or a template. `\t` and `\n` in it are a tab and a line break.
+    ///
+    /// # Errors
+    /// If the template is malformed.
+    pub(crate) fn parse(text: &str, default: &str, raw: Option<&str>) -> Result<Self> {
+        match (text.trim(), raw) {
+            ("json" | "{{json .}}" | "{{ json . }}", _) => return Ok(Self(Kind::Json)),
+            ("raw", Some(raw)) => return Ok(Self(Kind::Rows(Template::parse(raw)?))),
+            _ => {}
+        }
+        let unescaped = |text: &str| text.replace("\\t", "\t").replace("\\n", "\n");
+        let columns = match text.strip_prefix("table") {
+            Some(columns) => columns.trim_matches(' '),
+            None if text.is_empty() => "",
+            None => return Ok(Self(Kind::Rows(Template::parse(&unescaped(text))?))),
+        };
+        let columns = unescaped(if columns.is_empty() { default } else { columns });
+        Ok(Self(Kind::Table { heading: Box::new(Template::parse_header(&columns)?), row: Template::parse(&columns)? }))
+    }
+
+    /// Writes the rows, whose cells stand in the order of `columns`. The text is safe for a terminal and ends each
+    /// record with a line break.
+    ///
+    /// # Errors
+    /// If the template names a field that is not there.
+    pub(crate) fn render(&self, columns: &Columns, rows: &[Vec<Cell>]) -> Result<String> {
+        let mut out = String::new();
+        let mut line = |text: &str| {
+            out.push_str(text);
+            out.push('\n');
+        };
+        let fields = |template: &Template, fields| template.render(Value::Object(fields)).map_err(|error| with_fields(&error, columns));
+        match &self.0 {
+            Kind::Json => rows.iter().for_each(|row| line(&json_line(columns, row))),
+            Kind::Rows(template) => {
+                for row in rows {
+                    line(&fields(template, data(columns, row))?);
+                }
+            }
+            Kind::Table { heading, row: template } => {
+                let names = columns.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading)));
+                line(&fields(heading, names.collect())?);
+                for row in rows {
+                    line(&fields(template, data(columns, row))?);
+                }
+                return Ok(table::align(&out));
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn data(columns: &Columns, row: &[Cell]) -> HashMap<String, Value> {
+    let cells = columns.iter().zip(row);
+    cells.map(|((field, _), cell)| ((*field).to_owned(), Value::String(escape::mark(cell.text())))).collect()
+}
+
+fn json_line(columns: &Columns, row: &[Cell]) -> String {
+    let object: serde_json::Map<_, _> =
+        columns.iter().zip(row).map(|((field, _), cell)| ((*field).to_owned(), cell.json().into())).collect();
+    escape::json(&serde_json::Value::Object(object).to_string()).into_owned()
+}
+
+fn with_fields(error: &anyhow::Error, columns: &Columns) -> anyhow::Error {
+    let names: Vec<String> = columns.iter().map(|(field, _)| format!(".{field}")).collect();
+    anyhow!("{error}; the fields are {}", names.join(" "))
+}
+
+/// Writes what `inspect` found: without a template an indented JSON list, with `json` the same on one line, else the
+/// template's text for each, with a line break after it. (Unlike in tables `\t` and `\n` stay as they are, as in Docker.)
+///
+/// # Errors
+/// If the template is malformed or does not fit.
+pub(crate) fn inspect<T: Serialize>(format: &str, items: &[T]) -> Result<String> {
+    let mut out = match format {
+        "" => indented(items)?,
+        "json" => serde_json::to_string(items)?,
+        _ => return inspect_with(&Template::parse(format)?, items),
+    };
+    out.push('\n');
+    Ok(escape::json(&out).into_owned())
+}
+
+fn inspect_with<T: Serialize>(template: &Template, items: &[T]) -> Result<String> {
+    let line = |item| Ok(template.render(template::value(&serde_json::to_value(item)?))? + "\n");
+    items.iter().map(line).collect()
+}
+
+/// With Docker's four blanks.
+fn indented<T: Serialize>(items: &[T]) -> Result<String> {
+    let mut out = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    items.serialize(&mut serde_json::Serializer::with_formatter(&mut out, formatter))?;
+    Ok(String::from_utf8(out)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    const COLUMNS: &Columns = &[("Name", "NAME"), ("Description", "DESCRIPTION"), ("StarCount", "STARS"), ("IsOfficial", "OFFICIAL")];
+    const DEFAULT: &str = "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}";
+
+    fn render(format: &str) -> Result<String> {
+        let rows = [
+            vec!["nginx".into(), "Official build of Nginx.".into(), "20000".into(), true.into()],
+            vec!["acme/nginx".into(), "evil\u{1b}[2J\n\ttwo".into(), "3".into(), false.into()],
+        ];
+        Format::parse(format, DEFAULT, Some("name: {{.Name}}\n"))?.render(COLUMNS, &rows)
+    }
+
+    #[test]
+    fn tables() {
+        let expected = "NAME         DESCRIPTION                STARS     OFFICIAL\n\
+                        nginx        Official build of Nginx.   20000     [OK]\n\
+                        acme/nginx   evil\\x1b[2J\\n\\ttwo         3         \n";
+        assert_eq!(render("").unwrap(), expected);
+        assert_eq!(render("table").unwrap(), expected);
+        let own = "NAME         STARS\nnginx        20000\nACME/NGINX   3\n".replace("ACME/NGINX", "acme/nginx");
+        assert_eq!(render(r"table {{.Name}}\t{{.StarCount}}").unwrap(), own);
+        assert_eq!(render("table {{upper .Name}}").unwrap(), "NAME\nNGINX\nACME/NGINX\n");
+    }
+
+    #[test]
+    fn json_rows_have_strings_in_order_of_their_keys() {
+        let expected = concat!(
+            r#"{"Description":"Official build of Nginx.","IsOfficial":"true","Name":"nginx","StarCount":"20000"}"#,
+            "\n",
+            r#"{"Description":"evil\u001b[2J\n\ttwo","IsOfficial":"false","Name":"acme/nginx","StarCount":"3"}"#,
+            "\n"
+        );
+        assert_eq!(render("json").unwrap(), expected);
+        assert_eq!(render("{{json .}}").unwrap(), expected);
+    }
+
+    #[test]
+    fn templates() {
+        assert_eq!(render(r"{{.Name}}\t{{.IsOfficial}}").unwrap(), "nginx\t[OK]\nacme/nginx\t\n");
+        assert_eq!(render("raw").unwrap(), "name: nginx\n\nname: acme/nginx\n\n");
+        assert_eq!(Format::parse("raw", DEFAULT, None).unwrap().render(COLUMNS, &[vec![]]).unwrap(), "raw\n");
+    }
+
+    #[test]
+    fn an_unknown_field_names_those_that_exist() {
+        for format in ["{{.Foo}}", "table {{.Foo}}"] {
+            let error = render(format).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                "template parsing error: template: :1:2: executing \"\" at <.Foo>: can't evaluate field Foo; \
+                 the fields are .Name .Description .StarCount .IsOfficial"
+            );
+        }
+    }
+
+    #[test]
+    fn inspects() {
+        let items = [serde_json::json!({"Id": "a\u{202e}b", "Config": {"Env": ["x"], "Labels": {}}})];
+        let expected = "[\n    {\n        \"Config\": {\n            \"Env\": [\n                \"x\"\n            ],\n            \
+                        \"Labels\": {}\n        },\n        \"Id\": \"a\\u202eb\"\n    }\n]\n";
+        assert_eq!(inspect("", &items).unwrap(), expected);
+        assert_eq!(inspect("json", &items).unwrap(), "[{\"Config\":{\"Env\":[\"x\"],\"Labels\":{}},\"Id\":\"a\\u202eb\"}]\n");
+        assert_eq!(inspect("{{.Id}} {{.Config.Env}}", &items).unwrap(), "a\\u{202e}b [x]\n");
+        assert_eq!(inspect::<()>("", &[]).unwrap(), "[]\n");
+        assert!(inspect("{{.Nope}}", &items).is_err());
+    }
+}

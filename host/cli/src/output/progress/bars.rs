@@ -1,0 +1,63 @@
+//! Progress for people: a line for each blob, with a bar while it moves.
+
+use std::{collections::HashMap, sync::Mutex};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use nacre_oci::{Descriptor, Digest, Outcome, Progress};
+
+use super::{Action, lock};
+use crate::output::escape;
+
+/// Draws to standard error's terminal.
+pub(super) struct Bars {
+    action: Action,
+    all: MultiProgress,
+    moving: Mutex<HashMap<Digest, ProgressBar>>,
+}
+
+impl Bars {
+    pub(super) fn new(action: Action) -> Self {
+        Self { action, all: MultiProgress::new(), moving: Mutex::default() }
+    }
+
+    fn add(&self, content: &Descriptor) -> ProgressBar {
+        let bar = ProgressBar::new(content.size).with_prefix(content.digest.short().to_owned());
+        self.all.add(bar)
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, content: &Descriptor) {
+        if content.is_document() {
+            return;
+        }
+        let bar = self.add(content).with_style(style("{prefix}: {msg} [{bar:40}] {decimal_bytes}/{decimal_total_bytes}"));
+        bar.set_message(self.action.doing());
+        lock(&self.moving).insert(content.digest.clone(), bar);
+    }
+
+    fn advance(&self, content: &Descriptor, bytes: u64) {
+        if let Some(bar) = lock(&self.moving).get(&content.digest) {
+            bar.inc(bytes);
+        }
+    }
+
+    fn end(&self, content: &Descriptor, outcome: Outcome) {
+        if content.is_document() {
+            return;
+        }
+        let moving = lock(&self.moving).remove(&content.digest);
+        let bar = moving.unwrap_or_else(|| self.add(content));
+        bar.set_style(style("{prefix}: {msg}"));
+        bar.finish_with_message(self.action.ended(outcome));
+    }
+
+    fn note(&self, text: &str) {
+        // A terminal that is gone is no reason to stop the work.
+        let _ = self.all.println(escape::visible(text));
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates in this file are well formed").progress_chars("=> ")
+}

@@ -1,0 +1,193 @@
+//! Sizes and ages as Docker writes them, and sizes as people do.
+
+use anyhow::{Result, bail};
+use gtmpl_ng::{FloatFormat, format_float};
+use jiff::{Timestamp, tz::TimeZone};
+use unicode_width::UnicodeWidthChar;
+
+const SECONDS_PER_HOUR: u64 = 3600;
+/// Creation times up to 2000-01-01 are placeholders of reproducible builds.
+const EPOCH_2000: i64 = 946_684_800;
+
+/// A decimal size with three digits: `0B`, `1.23MB`, `187MB`.
+pub(crate) fn size(bytes: u64) -> String {
+    human_size(bytes, 3)
+}
+
+/// A decimal size with four digits, as in `Total reclaimed space: 1.234MB`.
+pub(crate) fn total_size(bytes: u64) -> String {
+    human_size(bytes, 4)
+}
+
+/// Unlike Docker, which writes `1e+03kB` for 999,999 bytes, what rounds to 1000 takes the next unit.
+#[expect(clippy::cast_precision_loss, reason = "only the first digits are shown")]
+fn human_size(bytes: u64, digits: usize) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let mut value = bytes as f64;
+    for unit in units {
+        let shown = format_float(value, FloatFormat::General, Some(digits));
+        if shown.parse::<f64>().is_ok_and(|shown| shown < 1000.0) {
+            return format!("{shown}{unit}");
+        }
+        value /= 1000.0;
+    }
+    format!("{bytes}B")
+}
+
+/// Reads `10GB`, `1.5m`, `512 MiB` or plain bytes: decimal units, binary ones with an `i`.
+///
+/// # Errors
+/// If it is not a number with a known unit, or more than 2^64 bytes.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "checked to be in range")]
+pub(crate) fn parse_size(text: &str) -> Result<u64> {
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let unit = unit.trim().to_ascii_lowercase();
+    let prefix = unit.strip_suffix('b').unwrap_or(&unit);
+    let (prefix, base) = prefix.strip_suffix('i').map_or((prefix, 1000.0), |prefix| (prefix, 1024.0_f64));
+    let power = ["", "k", "m", "g", "t", "p", "e"].iter().position(|known| *known == prefix);
+    let value = number.parse::<f64>().ok().zip(power).map(|(number, power)| number * base.powf(power as f64));
+    match value.filter(|value| *value < u64::MAX as f64) {
+        Some(value) => Ok(value as u64),
+        None => bail!("invalid size '{text}': write a number and a unit, such as 500MB, 10GB or 2GiB"),
+    }
+}
+
+/// A length of time, roughly: `Less than a second`, `About a minute`, `3 weeks`.
+pub(crate) fn duration(seconds: u64) -> String {
+    let minutes = seconds / 60;
+    let hours = (seconds + SECONDS_PER_HOUR / 2) / SECONDS_PER_HOUR;
+    let whole_hours = seconds / SECONDS_PER_HOUR;
+    match seconds {
+        0 => "Less than a second".into(),
+        1 => "1 second".into(),
+        2..60 => format!("{seconds} seconds"),
+        _ if minutes == 1 => "About a minute".into(),
+        _ if minutes < 60 => format!("{minutes} minutes"),
+        _ if hours == 1 => "About an hour".into(),
+        _ if hours < 48 => format!("{hours} hours"),
+        _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
+        _ if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
+        _ if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
+        _ => format!("{} years", whole_hours / 24 / 365),
+    }
+}
+
+/// How long ago `created` was, both in Unix seconds; `N/A` for times that mean nothing.
+pub(crate) fn ago(now: i64, created: i64) -> String {
+    if created <= EPOCH_2000 {
+        return "N/A".into();
+    }
+    format!("{} ago", duration(u64::try_from(now.saturating_sub(created)).unwrap_or(0)))
+}
+
+/// A time in Unix seconds as `images` shows it: `2026-01-31 09:00:00 +0100 CET`.
+pub(crate) fn created_at(seconds: i64, zone: &TimeZone) -> String {
+    in_zone(seconds, zone, "%Y-%m-%d %H:%M:%S %z %Z")
+}
+
+/// A time in Unix seconds as `history` shows it: RFC 3339 in `zone`.
+pub(crate) fn rfc3339(seconds: i64, zone: &TimeZone) -> String {
+    let text = in_zone(seconds, zone, "%Y-%m-%dT%H:%M:%S%:z");
+    text.strip_suffix("+00:00").map_or(text.clone(), |utc| format!("{utc}Z"))
+}
+
+fn in_zone(seconds: i64, zone: &TimeZone, format: &str) -> String {
+    let time = Timestamp::from_second(seconds).ok();
+    time.map_or_else(|| "N/A".into(), |time| time.to_zoned_datetime(zone.clone()).strftime(format).to_string())
+}
+
+/// The text on one line, cut to `width` columns with `…` at the end. (Docker cuts descriptions and commands at 45.)
+pub(crate) fn ellipsis(text: &str, width: usize) -> String {
+    let columns = |c: char| c.width().unwrap_or(0);
+    let line: String = text.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c }).collect();
+    if line.chars().map(columns).sum::<usize>() <= width {
+        return line;
+    }
+    let mut left = width.saturating_sub(1);
+    let fits = |c: &char| left.checked_sub(columns(*c)).inspect(|rest| left = *rest).is_some();
+    line.chars().take_while(fits).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_dockers() {
+        for (bytes, three, four) in [
+            (0, "0B", "0B"),
+            (999, "999B", "999B"),
+            (1000, "1kB", "1kB"),
+            (1_234_567, "1.23MB", "1.235MB"),
+            (187_654_321, "188MB", "187.7MB"),
+            (999_999, "1MB", "1MB"),
+            (4_260_000_000, "4.26GB", "4.26GB"),
+            (u64::MAX, "18.4EB", "18.45EB"),
+        ] {
+            assert_eq!((size(bytes).as_str(), total_size(bytes).as_str()), (three, four), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, bytes) in [("0", 0), ("10GB", 10_000_000_000), ("1.5k", 1500), ("2GiB", 2 << 30), ("512 mb", 512_000_000), ("7b", 7)] {
+            assert_eq!(parse_size(text).ok(), Some(bytes), "{text}");
+        }
+        for text in ["", "GB", "1XB", "-1", "1.2.3MB", "99999999EB", "1 2"] {
+            assert!(parse_size(text).is_err(), "'{text}' was accepted");
+        }
+    }
+
+    #[test]
+    fn ages_are_dockers() {
+        let (minute, hour, day) = (60, 3600, 24 * 3600);
+        for (seconds, text) in [
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (minute, "About a minute"),
+            (2 * minute, "2 minutes"),
+            (59 * minute, "59 minutes"),
+            (hour, "About an hour"),
+            (90 * minute, "2 hours"),
+            (47 * hour, "47 hours"),
+            (2 * day, "2 days"),
+            (13 * day, "13 days"),
+            (14 * day, "2 weeks"),
+            (59 * day, "8 weeks"),
+            (60 * day, "2 months"),
+            (729 * day, "24 months"),
+            (730 * day, "2 years"),
+        ] {
+            assert_eq!(duration(seconds), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn placeholder_times_have_no_age() {
+        let now = 1_700_000_000;
+        assert_eq!(ago(now, 0), "N/A");
+        assert_eq!(ago(now, EPOCH_2000), "N/A");
+        assert_eq!(ago(now, now - 3 * 3600), "3 hours ago");
+        assert_eq!(ago(now, now + 100), "Less than a second ago");
+    }
+
+    #[test]
+    fn times_are_gos() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        assert_eq!(created_at(1_136_214_245, &TimeZone::UTC), "2006-01-02 15:04:05 +0000 UTC");
+        assert_eq!(rfc3339(1_136_214_245, &TimeZone::UTC), "2006-01-02T15:04:05Z");
+        assert_eq!(rfc3339(1_136_214_245, &zone), "2006-01-02T17:04:05+02:00");
+        assert_eq!(created_at(i64::MAX, &zone), "N/A");
+    }
+
+    #[test]
+    fn long_text_is_cut_by_columns() {
+        assert_eq!(ellipsis("short", 45), "short");
+        assert_eq!(ellipsis(&"x".repeat(45), 45), "x".repeat(45));
+        assert_eq!(ellipsis(&"x".repeat(46), 45), format!("{}…", "x".repeat(44)));
+        assert_eq!(ellipsis("漢字漢字", 6), "漢字…");
+        assert_eq!(ellipsis("a\tb\nc", 45), "a b c");
+    }
+}
