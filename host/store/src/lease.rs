@@ -6,7 +6,7 @@
 use std::{
     collections::HashSet,
     fs::{self, File, TryLockError},
-    io::Write,
+    io::{Seek, Write},
     sync::{Mutex, PoisonError},
 };
 
@@ -55,6 +55,22 @@ impl Lease {
         state.file.as_file_mut().write_all(lines.as_bytes()).map_err(Error::io("write a lease"))?;
         state.held.extend(new.into_iter().cloned());
         Ok(())
+    }
+
+    /// Protects these no longer. For whoever outlives its work, as a server does; others just drop the lease.
+    ///
+    /// # Errors
+    /// If the lease's file cannot be written.
+    pub fn release<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for digest in digests {
+            state.held.remove(digest);
+        }
+        let lines: String = state.held.iter().map(|digest| format!("{digest}\n")).collect();
+        // Nobody may read the file while it is half written.
+        let _lock = self.layout.lock_exclusive()?;
+        let file = state.file.as_file_mut();
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(lines.as_bytes())).map_err(Error::io("write a lease"))
     }
 }
 
