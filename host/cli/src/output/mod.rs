@@ -4,6 +4,7 @@
 pub(crate) mod escape;
 pub(crate) mod filter;
 pub(crate) mod format;
+mod functions;
 mod glob;
 pub(crate) mod progress;
 mod table;

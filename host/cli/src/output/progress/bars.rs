@@ -1,12 +1,12 @@
 //! Progress for people: a line for each blob, with a bar while it moves.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::HashMap, fmt::Write, sync::Mutex};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use nacre_oci::{Descriptor, Digest, Outcome, Progress};
 
 use super::{Action, lock};
-use crate::output::escape;
+use crate::output::{escape, units};
 
 /// Draws to standard error's terminal.
 pub(super) struct Bars {
@@ -31,7 +31,7 @@ impl Progress for Bars {
         if content.is_document() {
             return;
         }
-        let bar = self.add(content).with_style(style("{prefix}: {msg} [{bar:40}] {decimal_bytes}/{decimal_total_bytes}"));
+        let bar = self.add(content).with_style(style("{prefix}: {msg} [{bar:30}] {moved}"));
         bar.set_message(self.action.doing());
         lock(&self.moving).insert(content.digest.clone(), bar);
     }
@@ -59,5 +59,12 @@ impl Progress for Bars {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates in this file are well formed").progress_chars("=> ")
+    let style = ProgressStyle::with_template(template).expect("the templates in this file are well formed");
+    style.progress_chars("=> ").with_key("moved", write_moved)
+}
+
+/// `12.3MB/187MB`
+fn write_moved(state: &ProgressState, out: &mut dyn Write) {
+    // Writing to the line's buffer does not fail.
+    let _ = write!(out, "{}/{}", units::size(state.pos()), units::size(state.len().unwrap_or(0)));
 }
