@@ -44,24 +44,27 @@ pub(crate) fn publish(layout: &Layout, file: &File, from: &Path, digest: &Digest
 
 /// Deletes the partials and uploads that nobody is writing, and says how many bytes that freed.
 pub(crate) fn sweep(layout: &Layout, _lock: &Lock) -> Result<u64> {
-    abandoned(layout)?.iter().map(|(path, size)| unlink(path).map(|()| size)).sum()
+    abandoned(layout, unlink)
 }
 
 /// The bytes of the partials and uploads that nobody is writing.
 pub(crate) fn abandoned_bytes(layout: &Layout) -> Result<u64> {
-    Ok(abandoned(layout)?.iter().map(|(_, size)| size).sum())
+    abandoned(layout, |_| Ok(()))
 }
 
-fn abandoned(layout: &Layout) -> Result<Vec<(PathBuf, u64)>> {
-    let mut found = Vec::new();
+/// Does something to each abandoned file while it is locked, so that nobody goes on with it meanwhile.
+fn abandoned(layout: &Layout, action: impl Fn(&Path) -> Result<()>) -> Result<u64> {
+    let mut bytes = 0;
     for entry in read_dir(&layout.ingest())?.into_iter().chain(read_dir(&layout.uploads())?) {
         let path = entry.path();
         let Some(meta) = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file) else { continue };
-        if File::open(&path).is_ok_and(|file| file.try_lock_shared().is_ok()) {
-            found.push((path, meta.len()));
+        let Ok(file) = File::open(&path) else { continue };
+        if file.try_lock().is_ok() && is_at(&file, &path).unwrap_or(false) {
+            action(&path)?;
+            bytes += meta.len();
         }
     }
-    Ok(found)
+    Ok(bytes)
 }
 
 struct Partial {

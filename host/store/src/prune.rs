@@ -132,26 +132,48 @@ pub(crate) fn plan(snapshot: &Snapshot, decisions: Vec<Decision>, now: i64) -> P
     let mut plan = Plan { version: PLAN_VERSION, created_at: now, items: Vec::new(), kept: Vec::new(), bytes: 0, blobs: 0 };
     for image in &snapshot.images {
         let Some(decision) = decided.get(&image.id) else { continue };
-        let (id, names) = (image.id.clone(), image.references.clone());
         match obstacle(image, decision.action, &snapshot.leased) {
-            Some(reason) => plan.kept.push(Kept { image: id, names, reason: reason.into() }),
-            None => plan.items.push(Item {
-                image: id,
-                names,
-                action: decision.action,
-                reason: decision.reason.clone(),
-                policy: decision.policy.clone(),
-                uses: image.uses,
-            }),
+            Some(reason) => {
+                plan.kept.push(Kept { image: image.id.clone(), names: image.references.clone(), reason: reason.into() });
+            }
+            None => plan.items.push(item(image, decision.action, &decision.reason, &decision.policy)),
         }
     }
-    let deleted: HashSet<&Digest> = plan.items.iter().filter(|item| item.action == Action::Delete).map(|item| &item.image).collect();
+    let deleted = add_left_over(snapshot, &mut plan);
     let roots = snapshot.images.iter().map(|image| &image.id).filter(|id| !deleted.contains(id)).chain(&snapshot.leased);
     let reached = snapshot.graph.reach(roots);
     let garbage = || snapshot.blobs.iter().filter(|(digest, _)| !reached.contains(digest));
     plan.bytes = garbage().map(|(_, size)| size).sum::<u64>() + snapshot.abandoned;
     plan.blobs = garbage().count() as u64;
     plan
+}
+
+fn item(image: &Image, action: Action, reason: &str, policy: &str) -> Item {
+    let (reason, policy) = (reason.to_owned(), policy.to_owned());
+    Item { image: image.id.clone(), names: image.references.clone(), action, reason, policy, uses: image.uses }
+}
+
+/// Adds what came only as a part of images that go, and returns all images that go.
+fn add_left_over(snapshot: &Snapshot, plan: &mut Plan) -> HashSet<Digest> {
+    let mut deleted: HashSet<Digest> = plan.items.iter().filter(|i| i.action == Action::Delete).map(|i| i.image.clone()).collect();
+    let mentioned: HashSet<Digest> = plan.items.iter().map(|i| &i.image).chain(plan.kept.iter().map(|k| &k.image)).cloned().collect();
+    // An index may list an index, so until nothing more is found.
+    loop {
+        let goes = |image: &&Image| {
+            let decided = mentioned.contains(&image.id) || deleted.contains(&image.id) || snapshot.leased.contains(&image.id);
+            !decided && image.is_left_over(&deleted)
+        };
+        let more: Vec<&Image> = snapshot.images.iter().filter(goes).collect();
+        if more.is_empty() {
+            return deleted;
+        }
+        for image in more {
+            let policy = image.child_of.first().and_then(|parent| plan.items.iter().find(|i| i.image == *parent));
+            let policy = policy.map(|parent| parent.policy.clone()).unwrap_or_default();
+            plan.items.push(item(image, Action::Delete, "a part of an image that goes", &policy));
+            deleted.insert(image.id.clone());
+        }
+    }
 }
 
 fn obstacle(image: &Image, action: Action, leased: &HashSet<Digest>) -> Option<&'static str> {

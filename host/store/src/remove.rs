@@ -91,10 +91,7 @@ impl Store {
             let Removal { untag, delete } = removal(&found, force)?;
             references::delete(tx, &untag)?;
             let mut removed = Removed { untagged: untag, ..Removed::default() };
-            let mut orphans = HashSet::new();
-            if delete {
-                (removed.deleted, orphans) = delete_image(tx, &found.image.id, &leased)?;
-            }
+            let orphans = if delete { delete_image(tx, &found.image.id, &leased, &mut removed)? } else { HashSet::new() };
             Ok((removed, orphans))
         })?;
         removed.reclaimed = self.layout.delete_blobs(&lock, &orphans)?;
@@ -114,20 +111,36 @@ impl Store {
                 return Err(Error::not_found(format!("image {repository}@{image}")).into());
             }
             let stays = images::get(tx, image)?.is_none_or(|image| image.pinned || !image.references.is_empty());
-            if stays { Ok(HashSet::new()) } else { Ok(delete_image(tx, image, &leased)?.1) }
+            if stays { Ok(HashSet::new()) } else { delete_image(tx, image, &leased, &mut Removed::default()) }
         })?;
         self.layout.delete_blobs(&lock, &orphans).map(drop)
     }
 }
 
-/// Deletes an image's metadata. Returns what to tell about it, and the content to delete afterwards.
-fn delete_image(tx: &Transaction<'_>, id: &Digest, leased: &HashSet<Digest>) -> Result<(Vec<Digest>, HashSet<Digest>), Fault> {
-    images::delete(tx, id)?;
+/// Deletes an image's metadata, tells `removed` of it, and returns the content to delete afterwards.
+fn delete_image(tx: &Transaction<'_>, id: &Digest, leased: &HashSet<Digest>, removed: &mut Removed) -> Result<HashSet<Digest>, Fault> {
     let below = edges::below(tx, id)?;
+    images::delete(tx, id)?;
+    removed.deleted.push(id.clone());
+    delete_left_over(tx, &below, id, removed)?;
     let orphans = mark::orphans(tx, id, leased)?;
     edges::delete_of(tx, &orphans)?;
     let is_layer = |media_type: &str| !media_type::is_document(media_type) && !media_type::is_config(media_type);
     let layers = below.edges().filter(|one| is_layer(&one.media_type) && orphans.contains(&one.digest));
     let layers: BTreeSet<Digest> = layers.map(|one| one.digest.clone()).collect();
-    Ok((std::iter::once(id.clone()).chain(layers).collect(), orphans))
+    removed.deleted.extend(layers);
+    Ok(orphans)
+}
+
+fn delete_left_over(tx: &Transaction<'_>, below: &mark::Graph, root: &Digest, removed: &mut Removed) -> Result<(), Fault> {
+    let own = below.reach([root]);
+    let documents: BTreeSet<&Digest> = below.edges().filter(|one| one.is_document()).map(|one| &one.digest).collect();
+    for document in documents {
+        if let Some(part) = images::get(tx, document)?.filter(|part| part.is_left_over(&own)) {
+            images::delete(tx, &part.id)?;
+            removed.untagged.extend(part.references);
+            removed.deleted.push(part.id);
+        }
+    }
+    Ok(())
 }

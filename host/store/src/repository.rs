@@ -3,10 +3,7 @@
 use nacre_oci::{Descriptor, Digest, Error, RawManifest, Reference, Result, media_type};
 use rusqlite::Connection;
 
-use crate::{
-    Store,
-    meta::edges,
-};
+use crate::{Store, meta::edges};
 
 /// A manifest or index that a repository has.
 #[derive(Clone, Debug)]

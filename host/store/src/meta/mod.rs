@@ -45,15 +45,12 @@ impl From<Error> for Fault {
 impl Meta {
     pub(crate) fn open(layout: &Layout) -> Result<Self> {
         let path = layout.meta();
-        if !path.exists() {
-            refuse_lost(layout)?;
-        }
         let explain = |fault| explain(&path, fault);
         let mut connection = connect(&path).map_err(|e| explain(e.into()))?;
         let version = schema::version(&connection).map_err(|e| explain(e.into()))?;
         if version != schema::VERSION {
             let _lock = layout.lock_exclusive()?;
-            schema::bring_up(&mut connection).map_err(explain)?;
+            schema::bring_up(&mut connection, || refuse_lost(layout)).map_err(explain)?;
         }
         Ok(Self { path, connection: Mutex::new(connection) })
     }
@@ -109,7 +106,7 @@ fn refuse_lost(layout: &Layout) -> Result<()> {
         return Ok(());
     }
     let root = layout.root().display();
-    let why = format!("it is missing though {root}/blobs holds content; restore it, or delete {root} and pull again");
+    let why = format!("it is missing or empty, though {root}/blobs holds content; restore it, or delete {root} and pull again");
     Err(Error::malformed(format!("the store's metadata {root}/meta.db"), why))
 }
 

@@ -1,6 +1,6 @@
 //! The tables and their version.
 
-use nacre_oci::Error;
+use nacre_oci::{Error, Result};
 use rusqlite::Connection;
 
 use super::Fault;
@@ -62,11 +62,11 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Makes the tables in a new file. To be called under the writers' lock.
-pub(super) fn bring_up(connection: &mut Connection) -> Result<(), Fault> {
+/// Makes the tables in a new file, if `check` finds the store to be new. To be called under the writers' lock.
+pub(super) fn bring_up(connection: &mut Connection, check: impl FnOnce() -> Result<()>) -> Result<(), Fault> {
     match version(connection)? {
         VERSION => return Ok(()),
-        0 => {}
+        0 => check()?,
         newer => {
             let what = format!("the store's metadata version {newer}");
             let why = format!("this nacre knows versions up to {VERSION}; use the newer nacre that made the store");

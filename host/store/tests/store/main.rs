@@ -1,0 +1,12 @@
+//! The store from outside: what its callers, other processes and killed commands see.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod concurrency;
+mod damage;
+mod images;
+mod ingest;
+mod names;
+mod prune;
+mod remove;
+mod serving;
+mod support;
