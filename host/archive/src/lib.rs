@@ -16,6 +16,8 @@ mod listing;
 mod pax;
 mod save;
 mod tar;
+#[cfg(test)]
+mod testing;
 mod writer;
 
 pub use archive::{Archive, Kind};

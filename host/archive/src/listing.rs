@@ -136,8 +136,8 @@ mod tests {
         listing.set(None, &manifest(b"1")).unwrap();
         listing.set(Some("1.0"), &manifest(b"1")).unwrap();
         listing.set(Some("nginx:1.0"), &manifest(b"2")).unwrap();
-        listing.set(Some("alpine"), &manifest(b"2")).unwrap();
-        listing.set(Some("alpine"), &manifest(b"3")).unwrap();
+        listing.set(Some("alpine:latest"), &manifest(b"2")).unwrap();
+        listing.set(Some("alpine:latest"), &manifest(b"3")).unwrap();
         listing.set(None, &manifest(b"3")).unwrap();
         let bytes = listing.to_bytes();
         let written: Value = serde_json::from_slice(&bytes).unwrap();
