@@ -18,7 +18,9 @@ fn lost_or_damaged_metadata_is_said_and_never_taken_for_a_new_store() {
         for end in ["", "-wal", "-shm"] {
             fs::remove_file(format!("{}{end}", path.display())).unwrap();
         }
-        damage.map(|bytes| fs::write(&path, bytes).unwrap());
+        if let Some(bytes) = damage {
+            fs::write(&path, bytes).unwrap();
+        }
         for _ in 0..2 {
             let told = refusal(&fixture);
             assert!(told.contains(path.to_str().unwrap()) && told.contains("restore it"), "{told}");

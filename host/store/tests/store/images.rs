@@ -15,7 +15,7 @@ fn records_what_the_documents_say() {
     assert_eq!(image.platforms, [("linux/amd64".parse().unwrap(), true)]);
     assert_eq!(image.size, fixture.store.df().unwrap().blobs);
     assert!(image.pulled.is_some() && image.built.is_none() && image.last_used.is_none() && !image.pinned);
-    fixture.store.touch(&[root.digest.clone()]).unwrap();
+    fixture.store.touch(std::slice::from_ref(&root.digest)).unwrap();
     fixture.store.pin(&root.digest, true).unwrap();
     let image = fixture.other().image(&root.digest).unwrap().unwrap();
     assert!(image.last_used.is_some() && image.pinned && image.uses == 1);
@@ -38,7 +38,7 @@ fn an_index_grows_with_its_platforms() {
     let whole = fixture.store.find("multi").unwrap().image;
     assert_eq!(whole.platforms, [(amd, true), (arm, true)]);
     assert_eq!(whole.size, fixture.store.df().unwrap().blobs);
-    assert_eq!(fixture.store.find("amd").unwrap().image.child_of, [root.digest.clone()]);
+    assert_eq!(fixture.store.find("amd").unwrap().image.child_of, std::slice::from_ref(&root.digest));
     let listed = fixture.store.images().unwrap();
     assert_eq!(listed.iter().filter(|image| !image.child_of.is_empty()).count(), 1);
     assert_eq!(listed.iter().find(|image| image.id == root.digest), Some(&whole), "a listing says the same");

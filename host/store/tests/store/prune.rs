@@ -27,7 +27,7 @@ fn a_plan_is_what_applying_it_does() {
     let applied = fixture.other().apply(&plan).unwrap();
     assert_eq!((applied.reclaimed, applied.blobs), (plan.bytes, plan.blobs));
     assert_eq!(fixture.store.df().unwrap().blobs, before - plan.bytes);
-    assert_eq!((applied.deleted, applied.untagged.len(), applied.skipped.len()), (vec![a.digest.clone()], 3, 0));
+    assert_eq!((applied.deleted, applied.untagged.len(), applied.skipped.len()), (vec![a.digest], 3, 0));
     assert_eq!(fixture.store.blob_size(&stray.digest).unwrap(), None);
     let images = fixture.store.images().unwrap();
     let left: Vec<(&Digest, bool)> = images.iter().map(|image| (&image.id, image.is_dangling())).collect();
