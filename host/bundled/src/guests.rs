@@ -39,7 +39,7 @@ pub fn build(cargo: &OsStr, workspace: &Path, target_dir: &Path) -> Result<PathB
         return Ok(target_dir.join(TARGET).join("release"));
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    if said.contains("E0463") && said.contains(TARGET) {
+    if said.contains(&format!("`{TARGET}` target may not be installed")) {
         return Err(format!("the guests in {} need a target that is not installed: rustup target add {TARGET}", workspace.display()));
     }
     Err(format!("cannot build the guests in {}: {said}", workspace.display()))

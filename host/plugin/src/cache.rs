@@ -10,11 +10,16 @@ use std::fs::{self, DirBuilder, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
+use std::time::Duration;
 
 use wasmtime::component::Component;
 
 use crate::engine::Host;
 use crate::error::{Fault, one_line};
+
+/// What was compiled longer ago than this goes when something new is compiled: it may be of an older
+/// nacre or of a plugin that is gone, and if not, compiling it again costs little.
+const MAX_AGE: Duration = Duration::from_secs(60 * 24 * 3600);
 
 /// Loads a component from the cache folder `dir`, compiling it first if it is not there.
 ///
@@ -32,7 +37,7 @@ pub(crate) fn load(host: &Host, dir: &Path, sha256: &str, wasm: &[u8]) -> Result
         return Ok(component);
     }
     let compiled = host.engine.precompile_component(wasm).map_err(compile_fault)?;
-    match write(dir, &path, &compiled) {
+    match write(dir, &path, &compiled).and_then(|()| sweep(dir)) {
         Ok(()) => map(host, &path).map_or_else(|| compile(host, wasm), Ok),
         Err(_) => compile(host, wasm),
     }
@@ -62,6 +67,19 @@ fn write(dir: &Path, path: &Path, compiled: &[u8]) -> io::Result<()> {
     file.write_all(compiled)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
+    Ok(())
+}
+
+/// Removes old files, compiled or half-written, as far as that works. Who has one mapped keeps it.
+fn sweep(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().into_encoded_bytes();
+        let ours = name.ends_with(b".cwasm") || name.starts_with(b".new-");
+        if ours && entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > MAX_AGE) {
+            fs::remove_file(entry.path())?;
+        }
+    }
     Ok(())
 }
 

@@ -3,8 +3,6 @@
 //! Only the outer import and export sections count: whatever is nested inside a component can reach
 //! the host through them alone.
 
-use std::path::Path;
-
 use wasmparser::{ComponentExportSectionReader, ComponentImportSectionReader, Encoding, Parser, Payload};
 use wasmtime::Engine;
 
@@ -104,14 +102,6 @@ fn is_allowed(import: &str) -> bool {
 
 fn unversioned(name: &str) -> &str {
     name.split_once('@').map_or(name, |(name, _)| name)
-}
-
-/// The largest `plugin.wasm` that is read: interpreters come in 20 MB.
-pub(crate) const MAX_WASM: u64 = 64 << 20;
-
-/// The message for a larger one.
-pub(crate) fn too_large(path: &Path, limit: u64) -> Fault {
-    Fault::Read { path: path.to_owned(), reason: format!("it has more than {}", crate::limits::show_memory(limit)) }
 }
 
 #[cfg(test)]

@@ -70,8 +70,11 @@ impl Plugins {
     /// # Errors
     /// There is none; the error lists all names.
     pub fn get(&self, name: &str) -> Result<&Plugin, Error> {
-        let known = || join(self.list().map(Plugin::name));
-        self.list().find(|plugin| plugin.name() == name).ok_or_else(|| Error::UnknownPlugin { name: name.into(), known: known() })
+        let found = self.list().find(|plugin| plugin.name() == name);
+        found.ok_or_else(|| Error::UnknownPlugin {
+            name: name.into(),
+            known: self.known(|plugin| std::slice::from_ref(&plugin.manifest.plugin.name)),
+        })
     }
 
     /// The plugin that provides the key `key` of `nacre search --filter`.
@@ -79,9 +82,8 @@ impl Plugins {
     /// # Errors
     /// There is none; the error lists all keys.
     pub fn search_filter(&self, key: &str) -> Result<&Plugin, Error> {
-        let keys = |plugin: &'_ Plugin| plugin.manifest.provides.search_filter.clone();
-        let unknown = || Error::UnknownFilter { key: key.into(), known: join(self.list().flat_map(keys)) };
-        self.list().find(|plugin| plugin.manifest.provides.search_filter.iter().any(|k| k == key)).ok_or_else(unknown)
+        let found = self.list().find(|plugin| filter_keys(plugin).iter().any(|k| k == key));
+        found.ok_or_else(|| Error::UnknownFilter { key: key.into(), known: self.known(filter_keys) })
     }
 
     /// The plugin that provides the policy `name` of `nacre image prune --policy`.
@@ -89,9 +91,18 @@ impl Plugins {
     /// # Errors
     /// There is none; the error lists all policies.
     pub fn prune_policy(&self, name: &str) -> Result<&Plugin, Error> {
-        let names = |plugin: &'_ Plugin| plugin.manifest.provides.prune_policy.clone();
-        let unknown = || Error::UnknownPolicy { name: name.into(), known: join(self.list().flat_map(names)) };
-        self.list().find(|plugin| plugin.manifest.provides.prune_policy.iter().any(|n| n == name)).ok_or_else(unknown)
+        let found = self.list().find(|plugin| policy_names(plugin).iter().any(|n| n == name));
+        found.ok_or_else(|| Error::UnknownPolicy { name: name.into(), known: self.known(policy_names) })
+    }
+
+    /// What exists, sorted, and a hint if something could not be read.
+    fn known(&self, names: fn(&Plugin) -> &[String]) -> String {
+        let known = join(self.list().flat_map(names));
+        match self.broken.len() {
+            0 => known,
+            1 => format!("{known}; one plugin could not be read: see nacre plugin ls"),
+            broken => format!("{known}; {broken} plugins could not be read: see nacre plugin ls"),
+        }
     }
 
     /// The folders in a plugins directory, sorted; hidden ones are somebody else's.
@@ -119,9 +130,9 @@ impl Plugins {
         settings: &BTreeMap<String, Settings>,
         runtime: &Arc<Runtime>,
     ) {
-        let manifest = match (manifest, &origin) {
-            (Ok(manifest), _) => manifest,
-            (Err(fault), origin) => return self.broken.push(broken(fault, origin)),
+        let manifest = match manifest {
+            Ok(manifest) => manifest,
+            Err(fault) => return self.broken.push(broken(fault, &origin)),
         };
         let name = &manifest.plugin.name;
         if let Some(first) = self.found.iter_mut().find(|plugin| plugin.name() == name) {
@@ -140,6 +151,14 @@ impl Plugins {
             log: Mutex::new(Log::default()),
         });
     }
+}
+
+fn filter_keys(plugin: &Plugin) -> &[String] {
+    &plugin.manifest.provides.search_filter
+}
+
+fn policy_names(plugin: &Plugin) -> &[String] {
+    &plugin.manifest.provides.prune_policy
 }
 
 fn read_manifest(folder: &Path) -> Result<Manifest, Fault> {
@@ -213,6 +232,8 @@ mod tests {
         assert_eq!(said.len(), 2);
         assert!(said[0].starts_with("plugin bad: plugin.toml: line 1: "), "{}", said[0]);
         let path = dir.path().join("empty/plugin.toml");
+        let unknown = plugins.prune_policy("bad").err().unwrap().to_string();
+        assert_eq!(unknown, "unknown prune policy 'bad': known are good, standard; 2 plugins could not be read: see nacre plugin ls");
         assert_eq!(said[1], format!("plugin empty: cannot read {}: No such file or directory (os error 2)", path.display()));
     }
 

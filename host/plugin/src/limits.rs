@@ -74,8 +74,8 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 /// A size in the largest binary unit that divides it: `64 MiB`.
 pub(crate) fn show_memory(bytes: u64) -> String {
     match bytes {
-        _ if bytes % (1 << 30) == 0 => format!("{} GiB", bytes >> 30),
-        _ if bytes % MIB == 0 => format!("{} MiB", bytes / MIB),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
+        _ if bytes.is_multiple_of(MIB) => format!("{} MiB", bytes / MIB),
         _ => format!("{} KiB", bytes >> 10),
     }
 }

@@ -10,12 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
-use crate::check::{MAX_WASM, Surface, too_large};
+use crate::check::Surface;
 use crate::engine::Runtime;
 use crate::error::Fault;
+use crate::limits::show_memory;
 use crate::log::Log;
 use crate::manifest::Manifest;
 use crate::{Settings, cache};
+
+/// The largest `plugin.wasm` that is read: interpreters come in 20 MB.
+const MAX_WASM: u64 = 64 << 20;
 
 /// Where a plugin comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,16 +90,17 @@ impl Plugin {
 
 /// Reads a whole file of at most `limit` bytes.
 pub(crate) fn read_capped(path: &Path, limit: u64) -> Result<Vec<u8>, Fault> {
-    let failed = |error: std::io::Error| Fault::Read { path: path.to_owned(), reason: error.to_string() };
+    let because = |reason: String| Fault::Read { path: path.to_owned(), reason };
+    let failed = |error: std::io::Error| because(error.to_string());
     let file = File::open(path).map_err(failed)?;
     let found = file.metadata().map_err(failed)?;
     if !found.is_file() {
-        return Err(Fault::Read { path: path.to_owned(), reason: "it is not a file".into() });
+        return Err(because("it is not a file".into()));
     }
     let mut bytes = Vec::with_capacity(found.len().min(limit) as usize);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit {
-        return Err(too_large(path, limit));
+        return Err(because(format!("it has more than {}", show_memory(limit))));
     }
     Ok(bytes)
 }

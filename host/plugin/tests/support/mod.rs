@@ -1,11 +1,12 @@
 //! A plugins directory and a cache for one test.
+#![allow(dead_code, reason = "each test uses its part")]
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use nacre_plugin::{Hit, Kv, Plugins};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The manifest that bad guests come with, unless a test changes it.
@@ -49,7 +50,13 @@ impl Sandbox {
     }
 
     pub(crate) fn plugins(&self) -> Plugins {
-        Plugins::discover(&[self.0.path().join("plugins")], &[], &self.cache(), &BTreeMap::new())
+        self.plugins_with(&[])
+    }
+
+    /// The plugins as they are found with these settings of the user.
+    pub(crate) fn plugins_with(&self, settings: &[(&str, Value)]) -> Plugins {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.as_object().unwrap().clone()));
+        Plugins::discover(&[self.0.path().join("plugins")], &[], &self.cache(), &settings.collect())
     }
 }
 
