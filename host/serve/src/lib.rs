@@ -1,1 +1,57 @@
-//! The store spoken as a registry over HTTP
+//! The store spoken as a registry over HTTP: the distribution specification 1.1, and Docker's search.
+//!
+//! A repository's path is a reference in Docker's grammar without a registry in front: `busybox` is the store's
+//! `docker.io/library/busybox`, `ghcr.io/acme/app` is what it says. What the store holds is there for every repository:
+//! blobs are not kept apart, and a blob that was pulled for one image never has to be pushed for another.
+//!
+//! There is no authentication: whoever reaches the address may read and, unless [`Options::read_only`] says otherwise,
+//! write.
+
+mod app;
+mod arrivals;
+mod blob;
+mod body;
+mod connection;
+mod failure;
+mod list;
+mod manifest;
+mod query;
+mod range;
+mod route;
+mod search;
+mod upload;
+
+use std::{future::Future, sync::Arc};
+
+use nacre_oci::Result;
+use nacre_store::Store;
+use tokio::net::TcpListener;
+
+use crate::app::App;
+
+/// Hears lines of the log, from any thread.
+pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// How to serve.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Refuse everything that would change the store.
+    pub read_only: bool,
+    /// Hears one line for each request. The line holds what the client sent: escape it before it reaches a terminal.
+    pub log: Option<Log>,
+}
+
+/// Serves `store` on `listener` until `shutdown` is ready; then what is under way may end within ten seconds.
+///
+/// Content that was pushed and that no manifest refers to yet is safe from every prune for an hour, in this process and
+/// in others.
+///
+/// # Errors
+/// If the store cannot protect what comes in.
+pub async fn serve(store: Store, listener: TcpListener, options: Options, shutdown: impl Future<Output = ()>) -> Result<()> {
+    let app = Arc::new(App::new(store, options)?);
+    let keeper = tokio::spawn(app::housekeeping(Arc::clone(&app)));
+    connection::run(listener, app::router(Arc::clone(&app)), shutdown).await;
+    keeper.abort();
+    tokio::task::spawn_blocking(move || app.record_use()).await.unwrap_or(Ok(()))
+}

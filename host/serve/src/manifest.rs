@@ -1,0 +1,164 @@
+//! Manifests and indexes: by tag and by digest, byte for byte as they came.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use nacre_oci::{
+    Content, Descriptor, Digest, Document, Error, Hasher, MAX_MANIFEST, Memory, RawManifest, Reference, Silent, Sink, read_document,
+};
+use nacre_store::{Acquired, Held};
+
+use crate::{
+    app::{App, blocking},
+    blob::{CONTENT_DIGEST, matches, text},
+    body,
+    failure::{Code, Failure},
+    query::encode,
+    route::{Route, Selector},
+};
+
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+/// `GET` and `HEAD`.
+pub(crate) async fn get(app: &Arc<App>, route: &Route, selector: Selector, head: bool, headers: &HeaderMap) -> Result<Response, Failure> {
+    let repository = route.repository.clone();
+    let held = blocking(app, move |app| find(app, &repository, &selector)).await?;
+    if !head {
+        app.used(held.images);
+    }
+    let RawManifest { descriptor, bytes } = held.raw;
+    let etag = format!("\"{}\"", descriptor.digest);
+    if matches(headers, header::IF_NONE_MATCH, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let headers = [
+        (header::CONTENT_TYPE, descriptor.media_type),
+        (header::CONTENT_LENGTH, bytes.len().to_string()),
+        (header::ETAG, etag),
+        (CONTENT_DIGEST, descriptor.digest.to_string()),
+    ];
+    Ok((headers, if head { Vec::new() } else { bytes }).into_response())
+}
+
+fn find(app: &App, repository: &Reference, selector: &Selector) -> Result<Held, Failure> {
+    match selector {
+        Selector::Digest(digest) => app.store.held(repository, digest).map_err(unknown),
+        Selector::Tag(tag) => {
+            let name = repository.with_tag(tag).map_err(|error| Failure::new(Code::ManifestUnknown, error.to_string()))?;
+            let image = app.store.find(&name.to_string()).map_err(unknown)?.image;
+            let (raw, _) = read_document(&app.store, &image.descriptor).map_err(unknown)?;
+            Ok(Held { raw, images: vec![image.id] })
+        }
+    }
+}
+
+fn unknown(error: Error) -> Failure {
+    match error {
+        Error::NotFound { .. } => Failure::new(Code::ManifestUnknown, error.to_string()),
+        // What was checked when it came in and cannot be read now is the server's fault, not the client's.
+        other => Failure::internal(other),
+    }
+}
+
+/// `PUT`: checks the document and that all it needs is here, and makes it an image of the store.
+pub(crate) async fn put(app: &Arc<App>, route: &Route, selector: Selector, request: Request) -> Result<Response, Failure> {
+    let media_type = text(request.headers(), header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or(t).trim().to_owned());
+    let bytes = body::whole(request.into_body(), MAX_MANIFEST, "the manifest").await?;
+    let document = parse(&bytes, media_type.as_deref())?;
+    let (reference, digest) = target(&route.repository, selector, &bytes)?;
+    let subject = document.subject().map(|subject| [(SUBJECT, subject.digest.to_string())]);
+    let location = encode(&format!("/v2/{}/manifests/{digest}", route.path));
+    let descriptor = Descriptor::new(document.media_type(), digest.clone(), bytes.len() as u64);
+    blocking(app, move |app| keep(app, &reference, &RawManifest { descriptor, bytes }, &document)).await?;
+    let headers = [(header::LOCATION, location), (CONTENT_DIGEST, digest.to_string())];
+    Ok((StatusCode::CREATED, headers, subject, ()).into_response())
+}
+
+fn parse(bytes: &[u8], media_type: Option<&str>) -> Result<Document, Failure> {
+    let document = Document::parse(bytes, media_type)?;
+    match media_type {
+        Some(announced) if announced != document.media_type() => {
+            let message = format!("the Content-Type is {announced} and the manifest {}", document.media_type());
+            Err(Failure::new(Code::ManifestInvalid, message))
+        }
+        _ => Ok(document),
+    }
+}
+
+/// The name to give, and the digest of the bytes, which a name by digest has to fit.
+fn target(repository: &Reference, selector: Selector, bytes: &[u8]) -> Result<(Reference, Digest), Failure> {
+    match selector {
+        Selector::Tag(tag) => {
+            let name = repository.with_tag(&tag).map_err(|error| Failure::new(Code::ManifestInvalid, error.to_string()))?;
+            Ok((name, Digest::of(bytes)))
+        }
+        Selector::Digest(wanted) => {
+            let mut hasher = Hasher::new(wanted.algorithm());
+            hasher.update(bytes);
+            let actual = hasher.digest();
+            if actual != wanted {
+                return Err(Failure::new(Code::DigestInvalid, format!("the manifest's digest is {actual}, not {wanted}")));
+            }
+            Ok((repository.with_digest(actual.clone()), actual))
+        }
+    }
+}
+
+fn keep(app: &App, reference: &Reference, raw: &RawManifest, document: &Document) -> Result<(), Failure> {
+    let session = app.store.session(Acquired::Pushed)?;
+    for child in document.children() {
+        if !is_foreign(child) && !session.contains(child)? {
+            let message = format!("{} of {} bytes is not here; push it first", child.digest, child.size);
+            return Err(Failure::new(Code::ManifestBlobUnknown, message));
+        }
+    }
+    let memory = Memory::new();
+    memory.add_damaged(raw.descriptor.digest.clone(), raw.bytes.clone());
+    session.put(&raw.descriptor, &Content::new(&memory, &raw.descriptor, &Silent))?;
+    app.store.add_tagged(reference, raw, Acquired::Pushed)?;
+    // From now on the image protects what it needs.
+    app.arrivals.settle(document.children().into_iter().map(|child| &child.digest))?;
+    Ok(())
+}
+
+/// Layers that their makers do not let others distribute are never pushed (image specification, `layer.md`).
+fn is_foreign(layer: &Descriptor) -> bool {
+    !layer.urls.is_empty() && (layer.media_type.contains(".foreign.") || layer.media_type.contains(".nondistributable."))
+}
+
+/// `DELETE`: by tag the name goes, by digest all the repository's names and, with its last name anywhere, the image.
+pub(crate) async fn delete(app: &Arc<App>, route: &Route, selector: Selector) -> Result<Response, Failure> {
+    let repository = route.repository.clone();
+    blocking(app, move |app| {
+        match &selector {
+            Selector::Tag(tag) => {
+                let name = repository.with_tag(tag).map_err(|error| Failure::new(Code::ManifestUnknown, error.to_string()))?;
+                app.store.untag(&name).map_err(unknown)?;
+            }
+            Selector::Digest(digest) => delete_image(app, &repository, digest)?,
+        }
+        app.emptied(&repository);
+        Ok(StatusCode::ACCEPTED.into_response())
+    })
+    .await
+}
+
+fn delete_image(app: &App, repository: &Reference, digest: &Digest) -> Result<(), Failure> {
+    let held = app.store.held(repository, digest).map_err(unknown)?;
+    if let Some(index) = held.images.iter().find(|image| *image != digest) {
+        return Err(Failure::new(Code::Unsupported, format!("the manifest belongs to the index {index}; delete that first")));
+    }
+    match app.store.delete_manifest(&repository.name(), digest) {
+        // It has no name any more, here or elsewhere.
+        Err(Error::NotFound { .. }) => match app.store.remove(&digest.to_string(), false) {
+            Ok(_) => Ok(()),
+            Err(Error::Conflict(why)) => Err(Failure::new(Code::Unsupported, why)),
+            Err(error) => Err(unknown(error)),
+        },
+        other => Ok(other?),
+    }
+}

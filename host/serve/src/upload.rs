@@ -1,0 +1,233 @@
+//! Uploads: in one request, in two, or in chunks (distribution specification, "Pushing Blobs").
+
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use nacre_oci::Digest;
+use nacre_store::Upload;
+use tokio::{
+    join,
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
+    task::spawn_blocking,
+};
+
+use crate::{
+    app::{App, blocking, lock},
+    blob::{CONTENT_DIGEST, text},
+    body,
+    failure::{Code, Failure},
+    query::{Params, encode},
+    range,
+    route::Route,
+};
+
+/// An upload that nobody goes on with is thrown away after this time.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// Each upload holds a file open. Beyond this many, a new one takes the place of the one that stood still longest ...
+const MAX_UPLOADS: usize = 256;
+/// ... if that was for at least this long.
+const STALE: Duration = Duration::from_secs(60);
+
+const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+
+/// The uploads that are under way, by id.
+#[derive(Default)]
+pub(crate) struct Uploads(Mutex<HashMap<String, Arc<Running>>>);
+
+struct Running {
+    /// The repository's path as the client spells it; the upload is known there only.
+    path: String,
+    used: Mutex<Instant>,
+    offset: AtomicU64,
+    /// Locked by the request that writes; empty once it is finished.
+    upload: Arc<AsyncMutex<Option<Upload>>>,
+}
+
+type Guard = OwnedMutexGuard<Option<Upload>>;
+
+impl Uploads {
+    fn insert(&self, path: &str, upload: Upload) -> Result<String, Failure> {
+        let id = upload.id().to_owned();
+        let upload = Arc::new(AsyncMutex::new(Some(upload)));
+        let running = Running { path: path.to_owned(), used: Mutex::new(Instant::now()), offset: AtomicU64::new(0), upload };
+        let mut all = lock(&self.0);
+        if all.len() >= MAX_UPLOADS {
+            let oldest = all.iter().max_by_key(|(_, one)| one.idle()).filter(|(_, one)| one.idle() > STALE).map(|(id, _)| id.clone());
+            let busy = || Failure::new(Code::TooManyRequests, "too many uploads are under way; try again later");
+            all.remove(&oldest.ok_or_else(busy)?);
+        }
+        all.insert(id.clone(), Arc::new(running));
+        Ok(id)
+    }
+
+    fn get(&self, path: &str, id: &str) -> Result<Arc<Running>, Failure> {
+        let running = lock(&self.0).get(id).filter(|one| one.path == path).cloned();
+        let running = running.ok_or_else(|| Failure::new(Code::BlobUploadUnknown, "there is no such upload; begin it anew"))?;
+        *lock(&running.used) = Instant::now();
+        Ok(running)
+    }
+
+    fn remove(&self, id: &str) {
+        lock(&self.0).remove(id);
+    }
+
+    /// Throws away what nobody goes on with.
+    pub(crate) fn expire(&self) {
+        lock(&self.0).retain(|_, one| one.idle() < PATIENCE);
+    }
+}
+
+impl Running {
+    /// How long nothing has been written.
+    fn idle(&self) -> Duration {
+        if self.upload.try_lock().is_err() { Duration::ZERO } else { lock(&self.used).elapsed() }
+    }
+
+    fn begin_writing(&self) -> Result<Guard, Failure> {
+        let busy = || Failure::new(Code::BlobUploadInvalid, "another request is writing to this upload").status(StatusCode::CONFLICT);
+        Arc::clone(&self.upload).try_lock_owned().map_err(|_| busy())
+    }
+
+    fn offset(&self) -> u64 {
+        self.offset.load(Ordering::Relaxed)
+    }
+}
+
+/// `POST`: a mount, a whole blob, or the beginning of an upload.
+pub(crate) async fn start(app: &Arc<App>, route: &Route, request: Request) -> Result<Response, Failure> {
+    let params = Params::of(request.uri())?;
+    if let Some(mount) = params.get("mount") {
+        let digest: Digest = mount.parse()?;
+        let wanted = digest.clone();
+        if blocking(app, move |app| Ok(app.keep(&wanted)?)).await? {
+            return Ok(created(&route.path, &digest));
+        }
+    }
+    let digest: Option<Digest> = params.get("digest").map(str::parse).transpose()?;
+    let upload = blocking(app, |app| Ok(app.store.upload()?)).await?;
+    let Some(digest) = digest else {
+        let id = app.uploads.insert(&route.path, upload)?;
+        return Ok((StatusCode::ACCEPTED, progress(&route.path, &id, 0)).into_response());
+    };
+    let guard = Arc::new(AsyncMutex::new(Some(upload))).try_lock_owned().map_err(Failure::internal)?;
+    let guard = receive(guard, request.into_body(), |_| {}).await?;
+    store(app, guard, digest, &route.path).await
+}
+
+/// `GET`: how much has come.
+pub(crate) fn status(app: &App, route: &Route, id: &str) -> Result<Response, Failure> {
+    let running = app.uploads.get(&route.path, id)?;
+    Ok((StatusCode::NO_CONTENT, progress(&route.path, id, running.offset())).into_response())
+}
+
+/// `PATCH`: a chunk, or everything as one stream.
+pub(crate) async fn append(app: &Arc<App>, route: &Route, id: &str, request: Request) -> Result<Response, Failure> {
+    let running = app.uploads.get(&route.path, id)?;
+    let guard = running.begin_writing()?;
+    check_range(request.headers(), &running, &route.path, id)?;
+    let counted = Arc::clone(&running);
+    receive(guard, request.into_body(), move |offset| counted.offset.store(offset, Ordering::Relaxed)).await?;
+    *lock(&running.used) = Instant::now();
+    Ok((StatusCode::ACCEPTED, progress(&route.path, id, running.offset())).into_response())
+}
+
+/// `PUT`: the last chunk, or everything, or nothing more; and the digest.
+pub(crate) async fn finish(app: &Arc<App>, route: &Route, id: &str, request: Request) -> Result<Response, Failure> {
+    let running = app.uploads.get(&route.path, id)?;
+    let params = Params::of(request.uri())?;
+    let digest = params.get("digest").ok_or_else(|| Failure::new(Code::DigestInvalid, "the parameter 'digest' is missing"))?.parse()?;
+    let guard = running.begin_writing()?;
+    check_range(request.headers(), &running, &route.path, id)?;
+    let counted = Arc::clone(&running);
+    let guard = receive(guard, request.into_body(), move |offset| counted.offset.store(offset, Ordering::Relaxed)).await?;
+    app.uploads.remove(id);
+    store(app, guard, digest, &route.path).await
+}
+
+/// `DELETE`: throws it away.
+pub(crate) fn cancel(app: &App, route: &Route, id: &str) -> Result<Response, Failure> {
+    app.uploads.get(&route.path, id)?;
+    app.uploads.remove(id);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Appends a body. The next batch is received while the last one is hashed and written; what was written before a
+/// connection broke off stays.
+async fn receive(mut guard: Guard, body: Body, counted: impl Fn(u64) + Clone + Send + 'static) -> Result<Guard, Failure> {
+    let mut body = body.into_data_stream();
+    let mut parts = body::batch(&mut body).await?;
+    while !parts.is_empty() {
+        let (batch, counted) = (mem::take(&mut parts), counted.clone());
+        let write = spawn_blocking(move || {
+            let written = write(&mut guard, &batch);
+            counted(guard.as_ref().map_or(0, Upload::offset));
+            written.map(|()| guard)
+        });
+        let (written, next) = join!(write, body::batch(&mut body));
+        guard = written.map_err(Failure::internal)??;
+        parts = next?;
+    }
+    Ok(guard)
+}
+
+fn write(upload: &mut Option<Upload>, parts: &[Bytes]) -> Result<(), Failure> {
+    let upload = upload.as_mut().ok_or_else(|| Failure::new(Code::BlobUploadUnknown, "the upload is finished"))?;
+    parts.iter().try_for_each(|part| Ok(upload.append(part)?))
+}
+
+/// Checks the digest and makes it a blob that waits for its manifest.
+async fn store(app: &Arc<App>, mut guard: Guard, digest: Digest, path: &str) -> Result<Response, Failure> {
+    let upload = guard.take().ok_or_else(|| Failure::new(Code::BlobUploadUnknown, "the upload is finished"))?;
+    let wanted = digest.clone();
+    blocking(app, move |app| {
+        app.arrivals.protect(&wanted)?;
+        upload.finish(&wanted, app.arrivals.lease())?;
+        Ok(())
+    })
+    .await?;
+    Ok(created(path, &digest))
+}
+
+fn created(path: &str, digest: &Digest) -> Response {
+    let location = encode(&format!("/v2/{path}/blobs/{digest}"));
+    (StatusCode::CREATED, [(header::LOCATION, location), (CONTENT_DIGEST, digest.to_string())]).into_response()
+}
+
+/// Where the upload goes on, and the bytes that it has, as a range. (Of nothing that is `0-0` too, as in docker-registry.)
+fn progress(path: &str, id: &str, offset: u64) -> [(HeaderName, String); 3] {
+    let location = encode(&format!("/v2/{path}/blobs/uploads/{id}"));
+    [(header::LOCATION, location), (header::RANGE, format!("0-{}", offset.saturating_sub(1))), (UPLOAD_ID, id.to_owned())]
+}
+
+/// A chunk has to begin where the last one ended, and to be as long as it says.
+fn check_range(headers: &HeaderMap, running: &Running, path: &str, id: &str) -> Result<(), Failure> {
+    let Some(range) = headers.get(header::CONTENT_RANGE) else { return Ok(()) };
+    let read = range.to_str().ok().and_then(range::chunk);
+    let (first, last) = read.ok_or_else(|| Failure::new(Code::BlobUploadInvalid, "the Content-Range is not FIRST-LAST"))?;
+    if first != running.offset() {
+        let message = format!("the chunk begins at {first} and the upload is at {}", running.offset());
+        let wrong = Failure::new(Code::RangeInvalid, message);
+        return Err(progress(path, id, running.offset()).into_iter().fold(wrong, |wrong, (name, value)| wrong.header(name, &value)));
+    }
+    match text(headers, header::CONTENT_LENGTH).and_then(|len| len.parse::<u64>().ok()) {
+        Some(len) if len != last - first + 1 => {
+            let message = format!("the chunk has {len} bytes and its range {first}-{last} others");
+            Err(Failure::new(Code::SizeInvalid, message).status(StatusCode::BAD_REQUEST))
+        }
+        _ => Ok(()),
+    }
+}

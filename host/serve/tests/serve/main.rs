@@ -1,0 +1,10 @@
+//! The distribution specification over a temporary store: each end point with its error codes, in the groups of the
+//! official conformance suite, and then with real peers.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod discovery;
+mod harness;
+mod management;
+mod peers;
+mod pull;
+mod push;
