@@ -1,0 +1,18 @@
+//! The end-to-end tests: the real binary in a sandbox, one module per verb or subject.
+//!
+//! They test `target/<profile>/nacre`, or what `NACRE_BIN` names: `cargo build -p nacre-cli` first.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod start;
+
+/// A file that no `mod` names would be a test that never runs.
+#[test]
+fn every_file_is_a_module() {
+    let main = include_str!("main.rs");
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/e2e")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let code = path.is_dir() || path.extension().is_some_and(|extension| extension == "rs");
+        assert!(!code || name == "main" || main.contains(&format!("\nmod {name};")), "main.rs does not name {name}");
+    }
+}
