@@ -3,4 +3,5 @@
 
 pub mod conformance;
 pub mod images;
+pub mod peers;
 pub mod sandbox;

@@ -192,3 +192,137 @@ fn decode(entry: &Value) -> Result<Option<Credential>, String> {
         Err(error) => Err(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    fn password(user: &str) -> Option<Credential> {
+        Some(Credential::Password { user: user.into(), password: "p:w".into() })
+    }
+
+    fn auth(user: &str) -> Value {
+        json!({ "auth": auth_file::encode(user, "p:w") })
+    }
+
+    /// An auth file, and a folder with a helper `test` that answers by the server's name and writes down what it is told.
+    fn set_up(content: &Value) -> (tempfile::TempDir, Credentials) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("auth.json");
+        fs::write(&file, content.to_string()).unwrap();
+        let script = r#"#!/bin/sh
+            read -r line
+            echo "$1 $line" >> "$0.log"
+            case "$1 $line" in
+                "get user.example" | "erase user.example") echo '{"ServerURL":"x","Username":"u","Secret":"p:w"}';;
+                "get https://index.docker.io/v1/") echo '{"Username":"<token>","Secret":"t"}';;
+                "get none.example") echo 'credentials not found in native keychain'; exit 1;;
+                "get odd.example") echo 'not json';;
+                "store "*) ;;
+                *) echo 'the keychain is locked' >&2; exit 1;;
+            esac
+        "#;
+        let helper = folder.path().join("docker-credential-test");
+        fs::write(&helper, script).unwrap();
+        fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
+        let credentials = Credentials::from_files(vec![folder.path().join("missing.json"), file]).with_helpers_in(folder.path().into());
+        (folder, credentials)
+    }
+
+    #[test]
+    fn the_longest_key_wins() {
+        let (_folder, credentials) = set_up(&json!({ "auths": {
+            "r.example": auth("host"), "r.example/team": auth("team"), "r.example/team/app": auth("app"),
+            "https://old.example/v1/": auth("old"), "https://index.docker.io/v1/": auth("hub"), "127.0.0.1:5000": auth("local"),
+            "empty.example": {}, "plain.example": { "username": "plain", "password": "p:w" }, "id.example": { "identitytoken": "t" },
+        } }));
+        let find = |registry: &str, repository| credentials.find(registry, repository).unwrap();
+        assert_eq!(find("r.example", None), password("host"));
+        assert_eq!(find("r.example", Some("other/app")), password("host"));
+        assert_eq!(find("r.example", Some("team/other")), password("team"));
+        assert_eq!(find("r.example", Some("team/app")), password("app"));
+        assert_eq!(find("r.example", Some("team/app/deep")), password("app"));
+        assert_eq!(find("r.example", Some("teams/app")), password("host"));
+        assert_eq!(find("old.example", Some("a")), password("old"));
+        assert_eq!(find("docker.io", Some("library/nginx")), password("hub"));
+        assert_eq!(find("127.0.0.1:5000", None), password("local"));
+        assert_eq!(find("plain.example", None), password("plain"));
+        assert_eq!(find("id.example", None), Some(Credential::IdentityToken("t".into())));
+        for anonymous in ["empty.example", "example", "127.0.0.1", "127.0.0.1:5001"] {
+            assert_eq!(find(anonymous, None), None, "{anonymous}");
+        }
+        let given = credentials.with("r.example", Credential::IdentityToken("g".into()));
+        assert_eq!(given.find("r.example", Some("team/app")).unwrap(), Some(Credential::IdentityToken("g".into())));
+    }
+
+    #[test]
+    fn helpers_answer_or_fail_loudly() {
+        let helpers = ["user.example", "none.example", "odd.example", "locked.example"];
+        let helpers: BTreeMap<&str, &str> = helpers.into_iter().map(|host| (host, "test")).collect();
+        let (_folder, credentials) = set_up(&json!({ "credHelpers": helpers, "auths": { "none.example": auth("file") } }));
+        assert_eq!(credentials.find("user.example", None).unwrap(), password("u"));
+        assert_eq!(credentials.find("none.example", None).unwrap(), None);
+        assert_eq!(credentials.find("unknown.example", None).unwrap(), None);
+        let error = credentials.find("locked.example", None).unwrap_err().to_string();
+        assert!(error.contains("the keychain is locked") && error.contains("docker-credential-test get"), "{error}");
+        assert!(credentials.find("odd.example", None).is_err());
+        let (_folder, everywhere) = set_up(&json!({ "credsStore": "test", "auths": { "user.example": {} } }));
+        assert_eq!(everywhere.find("user.example", None).unwrap(), password("u"));
+        assert_eq!(everywhere.find("docker.io", None).unwrap(), Some(Credential::IdentityToken("t".into())));
+        let (_folder, missing) = set_up(&json!({ "credsStore": "not-installed" }));
+        assert!(missing.find("user.example", None).is_err());
+        let (_folder, path) = set_up(&json!({ "credsStore": "x/../../bin/sh" }));
+        assert!(path.find("user.example", None).is_err());
+    }
+
+    #[test]
+    fn damaged_files_are_errors() {
+        for content in
+            [json!([]), json!({ "auths": { "r.example": { "auth": "%%%" } } }), json!({ "auths": { "r.example": { "auth": "eA==" } } })]
+        {
+            assert!(set_up(&content).1.find("r.example", None).is_err(), "{content}");
+        }
+        for content in
+            [json!({ "auths": null }), json!({ "auths": [] }), json!({ "auths": { "r.example": null } }), json!({ "credsStore": 1 })]
+        {
+            assert_eq!(set_up(&content).1.find("r.example", None).unwrap(), None, "{content}");
+        }
+    }
+
+    #[test]
+    fn logins_are_kept_privately_and_lose_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/config.json");
+        let credentials = Credentials::from_files(vec![file.clone()]);
+        credentials.store("docker.io", "u", "p:w").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let mut content = auth_file::read(&file).unwrap().unwrap();
+        assert_eq!(content["auths"][HUB_CREDENTIAL], auth("u"));
+        content.insert("HttpHeaders".into(), json!({ "X": "y" }));
+        fs::write(&file, Value::from(content).to_string()).unwrap();
+        credentials.store("r.example", "v", "p:w").unwrap();
+        assert_eq!(credentials.find("docker.io", Some("a/b")).unwrap(), password("u"));
+        assert_eq!(credentials.find("r.example", None).unwrap(), password("v"));
+        assert!(credentials.erase("docker.io").unwrap() && !credentials.erase("docker.io").unwrap());
+        let content = auth_file::read(&file).unwrap().unwrap();
+        assert_eq!((&content["HttpHeaders"]["X"], content["auths"].as_object().unwrap().len()), (&json!("y"), 1));
+        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "a staging file was left behind");
+    }
+
+    #[test]
+    fn a_helper_keeps_logins_where_one_is_named() {
+        let (folder, credentials) = set_up(&json!({ "credsStore": "test" }));
+        let credentials = Credentials { files: vec![folder.path().join("auth.json")], ..credentials };
+        credentials.store("r.example", "u", "p:w").unwrap();
+        assert!(credentials.erase("user.example").unwrap());
+        let log = fs::read_to_string(folder.path().join("docker-credential-test.log")).unwrap();
+        assert_eq!(
+            log,
+            "store {\"Secret\":\"p:w\",\"ServerURL\":\"r.example\",\"Username\":\"u\"}\nget user.example\nerase user.example\n"
+        );
+        assert!(!fs::read_to_string(folder.path().join("auth.json")).unwrap().contains("auths"));
+    }
+}

@@ -16,7 +16,7 @@ pub(crate) const MAX_ENTRIES: usize = 1_000_000;
 const MAX_PAGE: u64 = 8 << 20;
 
 impl Repository {
-    /// The repository's tags, at most `limit`, in the registry's order (lexical, by the specification).
+    /// The repository's tags, at most `limit`, sorted (which the specification asks of registries, and not all do).
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such repository; [`Error::Malformed`] if the pages run in a circle or lead to
@@ -27,7 +27,9 @@ impl Repository {
             let path = format!("tags/list?n={}", limit.clamp(1, 1000));
             let mut request = self.request(&endpoint, Method::GET, &path, PULL, "list", "tags")?;
             request.about.what = format!("the tags of {}", self.name());
-            self.client().names(&endpoint, request, "tags", limit).await
+            let mut tags = self.client().names(&endpoint, request, "tags", limit).await?;
+            tags.sort_unstable();
+            Ok(tags)
         })
     }
 }
