@@ -21,8 +21,8 @@ const ANSWER_EACH: usize = 256;
 /// part for each of them.
 pub(crate) fn call<P, T>(plugin: &Plugin, interface: &str, function: &str, params: P, inputs: usize) -> Result<Vec<T>, Error>
 where
-    P: ComponentNamedList + Lower,
-    T: Lift + Send + Sync + 'static,
+    P: ComponentNamedList + Lower + Send,
+    T: Lift + Send + 'static,
 {
     let answer = run(plugin, interface, function, params, inputs).map_err(|fault| fault.of(plugin.name()))?;
     match answer {
@@ -37,8 +37,8 @@ where
 
 fn run<P, T>(plugin: &Plugin, interface: &str, function: &str, params: P, inputs: usize) -> Result<Result<Vec<T>, GuestError>, Fault>
 where
-    P: ComponentNamedList + Lower,
-    T: Lift + Send + Sync + 'static,
+    P: ComponentNamedList + Lower + Send,
+    T: Lift + Send + 'static,
 {
     let component = plugin.component()?;
     let host = plugin.runtime.host()?;

@@ -3,9 +3,10 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use support::{MANIFEST, Sandbox, doing, guest, hits};
 
@@ -110,6 +111,25 @@ fn a_cache_that_others_can_write_is_refused() {
     fs::remove_dir_all(&dir).unwrap();
     symlink(elsewhere.parent().unwrap(), &dir).unwrap();
     assert_eq!(call(&sandbox).unwrap_err(), unsafe_(format!("{} is not a folder", dir.display())));
+}
+
+#[test]
+fn what_is_old_goes_when_something_new_comes() {
+    let sandbox = sandbox();
+    call(&sandbox).unwrap();
+    let current = compiled(&sandbox);
+    let old = SystemTime::now() - Duration::from_secs(61 * 24 * 3600);
+    for name in ["old.cwasm", ".new-half", "somebody.elses"] {
+        File::create(sandbox.cache().join(name)).unwrap().set_modified(old).unwrap();
+    }
+    fs::write(sandbox.cache().join(".new-now"), "").unwrap();
+    fs::remove_file(&current).unwrap();
+    call(&sandbox).unwrap();
+    let mut left: Vec<_> = fs::read_dir(sandbox.cache()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    left.sort();
+    let mut expected = [".new-now", "somebody.elses"].map(|name| sandbox.cache().join(name)).to_vec();
+    expected.insert(1, current);
+    assert_eq!(left, expected);
 }
 
 #[test]

@@ -21,7 +21,7 @@ prune-policy = ["bad"]
 [options]
 do = "what to do wrong"
 [limits]
-time = "200ms"
+time = "20s"
 "#;
 
 /// The component `name` of the guest workspace `workspace`, a path below the repository.
@@ -32,17 +32,22 @@ pub(crate) fn guest(workspace: &str, name: &str) -> Vec<u8> {
     fs::read(built.join(format!("{name}.wasm"))).unwrap()
 }
 
-/// A plugins directory with one plugin, and a cache folder.
+/// A plugins directory and a cache folder.
 pub(crate) struct Sandbox(TempDir);
 
 impl Sandbox {
     pub(crate) fn new(manifest: &str, wasm: &[u8]) -> Sandbox {
         let sandbox = Sandbox(tempfile::tempdir().unwrap());
-        let folder = sandbox.0.path().join("plugins/it");
+        sandbox.add("it", manifest, wasm);
+        sandbox
+    }
+
+    /// Adds a plugin in a folder of this name.
+    pub(crate) fn add(&self, folder: &str, manifest: &str, wasm: &[u8]) {
+        let folder = self.0.path().join("plugins").join(folder);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("plugin.toml"), manifest).unwrap();
         fs::write(folder.join("plugin.wasm"), wasm).unwrap();
-        sandbox
     }
 
     pub(crate) fn cache(&self) -> PathBuf {

@@ -87,7 +87,7 @@ fn flood_log() -> Vec<Pick> {
 }
 
 fn flood_output() -> Vec<Pick> {
-    for i in 0..20_000 {
+    for i in 0..2_000 {
         eprintln!("line {i}");
         println!("line {i}");
     }
