@@ -110,7 +110,7 @@ fn head(reader: impl Read) -> io::Result<Vec<u8>> {
 }
 
 impl Source for Archive {
-    /// Takes what `entry::find` takes: nothing for the only image, `@N`, a digest, a tag, a reference.
+    /// Takes nothing for the only image, `@N` for the Nth (from 0), a digest, a tag, a reference.
     fn resolve(&self, name: &str) -> Result<Descriptor> {
         entry::find(&self.entries, name, self.tar.label()).map(|entry| entry.descriptor.clone())
     }
