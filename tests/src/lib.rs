@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test support: a broken precondition is a failed test")]
 
 pub mod conformance;
+pub mod dockerd;
 pub mod images;
 pub mod peers;
 pub mod sandbox;

@@ -32,7 +32,7 @@ async fn tags_are_listed_in_pages() {
     assert_eq!(server.get("/v2/team/app/tags/list?last=C&n=1").await.json()["tags"], json!(["a"]));
     server.get("/v2/team/app/tags/list?n=x").await.fails(400, "PAGINATION_NUMBER_INVALID");
     server.get("/v2/team/other/tags/list").await.fails(404, "NAME_UNKNOWN");
-    server.get("/v2/Team/app/tags/list").await.fails(400, "NAME_INVALID");
+    server.get("/v2/team/App/tags/list").await.fails(400, "NAME_INVALID");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,7 +67,7 @@ async fn what_is_not_there_says_so() {
     server.get(&format!("/v2/team/app/blobs/{}", nowhere())).await.fails(404, "BLOB_UNKNOWN");
     server.get("/v2/team/app/blobs/sha256:..%2F..%2Fmeta.db").await.fails(404, "NAME_UNKNOWN");
     server.get(&format!("/v2/team/app/blobs/{}", nowhere().to_string().to_uppercase())).await.fails(400, "DIGEST_INVALID");
-    server.get("/v2/Team/app/manifests/1").await.fails(400, "NAME_INVALID");
+    server.get("/v2/team/App/manifests/1").await.fails(400, "NAME_INVALID");
     let head = server.send("HEAD", "/v2/team/app/manifests/2", &[], []).await;
     assert_eq!((head.status, head.body.len()), (404, 0));
     let layer = read_small(&memory, &root, u64::MAX).unwrap();

@@ -97,7 +97,7 @@ async fn uploads_are_cancelled_and_wrong_ones_refused() {
     wrong.fails(400, "DIGEST_INVALID");
     server.get(&format!("/v2/a/b/blobs/{}", nowhere())).await.fails(404, "BLOB_UNKNOWN");
     server.get(&format!("/v2/a/b/blobs/{}", Digest::of(b"bytes"))).await.fails(404, "BLOB_UNKNOWN");
-    server.send("POST", "/v2/A/blobs/uploads/", &[], []).await.fails(400, "NAME_INVALID");
+    server.send("POST", "/v2/team/App/blobs/uploads/", &[], []).await.fails(400, "NAME_INVALID");
     // An upload belongs to the repository that it was begun in.
     let location = begin(&server, "a/b").await;
     server.get(&location.replace("/a/b/", "/a/c/")).await.fails(404, "BLOB_UPLOAD_UNKNOWN");
