@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use nacre_oci::{Error, Result};
 use oci_distribution::errors::{OciEnvelope, OciErrorCode};
 use reqwest::Response;
+use serde_json::Value;
 
 use crate::retry::{Again, Failure, retry_after};
 
@@ -94,14 +95,16 @@ fn is_passing(status: StatusCode) -> bool {
 }
 
 /// The innermost causes say what happened; the outer ones only that something did.
-fn causes(error: &reqwest::Error) -> String {
+///
+/// The error's own text is left out: it may hold a URL with a signature in it.
+pub(crate) fn causes(error: &reqwest::Error) -> String {
     let mut texts = Vec::new();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         texts.push(cause.to_string());
         next = cause.source();
     }
-    let last = texts.pop().unwrap_or_else(|| error.to_string());
+    let last = texts.pop().unwrap_or_else(|| "the request could not be made".to_owned());
     match texts.iter().find(|text| text.contains("dns error")) {
         Some(_) => format!("dns error: {last}"),
         None => last,
@@ -115,11 +118,19 @@ fn words(body: &[u8]) -> (Vec<OciErrorCode>, Option<String>) {
             let text: Vec<String> = envelope.errors.iter().map(said).collect();
             (envelope.errors.into_iter().map(|error| error.code).collect(), text.join("; "))
         }
-        Err(_) => (Vec::new(), String::from_utf8_lossy(body).into_owned()),
+        Err(_) => (Vec::new(), other_words(body)),
     };
     let html = text.trim_start().starts_with('<');
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_WORDS).collect();
     (codes, Some(line).filter(|line| !line.is_empty() && !html))
+}
+
+/// What token servers and proxies say in forms of their own.
+fn other_words(body: &[u8]) -> String {
+    let json: Option<Value> = serde_json::from_slice(body).ok();
+    let field =
+        |json: &Value| ["error_description", "details", "message"].iter().find_map(|key| json.get(key)?.as_str().map(str::to_owned));
+    json.as_ref().and_then(field).unwrap_or_else(|| String::from_utf8_lossy(body).into_owned())
 }
 
 fn said(error: &oci_distribution::errors::OciError) -> String {
@@ -169,6 +180,8 @@ mod tests {
         assert_eq!(error(400, own_code), "fetch manifest h/a:1 failed: the registry answered 400 Bad Request: QUOTA");
         let unsupported = r#"{"errors":[{"code":"UNSUPPORTED","message":"no"}]}"#;
         assert_eq!(error(400, unsupported), "fetch manifest h/a:1 is not supported: no");
+        let hub = r#"{"details":"incorrect username or password"}"#;
+        assert!(error(401, hub).contains("denied: incorrect username or password; log in"));
         assert!(error(418, &"x".repeat(100_000)).len() < 500);
         for damaged in ["{\"errors\":null}", "{\"errors\":[{}]}", "null", "[]", "{"] {
             assert!(!error(400, damaged).contains('\n'));

@@ -86,7 +86,7 @@ impl Auth {
         let grant = acquire(client, endpoint, request, &challenge).await?.filter(|grant| grant.auth != *rejected);
         let Some(grant) = grant else { return Err(request.about.refused(response, stall).await) };
         grants.insert(key, grant);
-        self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.base.clone(), challenge);
+        self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.base.clone(), challenge.without_scope());
         Ok(())
     }
 }

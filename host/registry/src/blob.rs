@@ -12,6 +12,7 @@ use reqwest::Response;
 
 use crate::{
     Repository,
+    answer::causes,
     repository::PULL,
     retry::{Backoff, Failure},
     transport::Endpoint,
@@ -99,7 +100,7 @@ impl BlobReader {
                     // Everything came: how the connection ends no longer matters.
                     _ if self.position >= self.descriptor.size => return Ok(Bytes::new()),
                     Ok(Ok(None)) => "the registry sent too few bytes".to_owned(),
-                    Ok(Err(error)) => format!("the connection broke off ({error})"),
+                    Ok(Err(error)) => format!("the connection broke off: {}", causes(&error)),
                     Err(_) => format!("no bytes for {} s", stall.as_secs()),
                 },
             };

@@ -23,6 +23,14 @@ impl Challenge {
         let all: Vec<Self> = texts.flat_map(parse).collect();
         all.iter().find(|challenge| matches!(challenge, Self::Bearer { .. })).or(all.first()).cloned()
     }
+
+    /// The challenge as it holds for every request to a registry: the scope was one request's.
+    pub(crate) fn without_scope(self) -> Self {
+        match self {
+            Self::Bearer { realm, service, .. } => Self::Bearer { realm, service, scope: None },
+            Self::Basic => Self::Basic,
+        }
+    }
 }
 
 /// The usable challenges of one header; what comes after a mistake in it is left out.

@@ -10,8 +10,8 @@ use url::Url;
 use crate::{
     answer::About,
     client::Client,
-    host::same_origin,
-    retry::{Again, Backoff, Failure},
+    host::{authority, same_origin},
+    retry::{Backoff, Failure},
     transport::Endpoint,
 };
 
@@ -142,10 +142,8 @@ impl Client {
     /// Refuses the step from TLS to plain HTTP.
     pub(crate) fn check_downgrade(&self, from: &Url, to: &Url, request: &Request) -> Result<(), Failure> {
         if from.scheme() == "https" && to.scheme() == "http" && !self.transport().may_be_plain(to) {
-            return Err(Failure {
-                error: request.about.transport(format!("sent from https to {to}, which is refused")),
-                again: Again::Never,
-            });
+            let why = format!("it leads from https to plain http at {}, which is refused", authority(to));
+            return Err(request.about.transport(why).into());
         }
         Ok(())
     }

@@ -47,6 +47,23 @@ fn tokens_are_fetched_once_and_renewed_in_the_middle() {
 }
 
 #[test]
+fn one_repository_s_scope_is_not_asked_for_at_another() {
+    let fake = Fake::start(|seen, _| match (seen.target.starts_with("/token"), seen.header("authorization")) {
+        (true, _) => Reply::new(200).body(r#"{"token":"t"}"#),
+        (_, "Bearer t") => Reply::new(200).body("content"),
+        _ => bearer(seen),
+    });
+    let client = client(quick());
+    for name in ["a", "b"] {
+        let repository = client.repository(&format!("{}/{name}", fake.address).parse().unwrap());
+        read(&repository, &blob(b"content"), 0).unwrap();
+    }
+    let tokens: Vec<String> = fake.asked().into_iter().filter(|asked| asked.contains("/token")).collect();
+    assert_eq!(tokens[1], "GET /token?service=test&scope=repository%3Ab%3Apull&client_id=nacre");
+    assert_eq!(fake.seen().len(), 5, "the second repository's token is fetched before it is asked for");
+}
+
+#[test]
 fn an_identity_token_is_exchanged_by_post() {
     let fake = Fake::start(|seen, _| match (seen.target.as_str(), seen.header("authorization")) {
         ("/token", "") => Reply::new(200).body(r#"{"access_token":"t"}"#),
