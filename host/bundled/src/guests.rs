@@ -38,9 +38,33 @@ pub fn build(cargo: &OsStr, workspace: &Path, target_dir: &Path) -> Result<PathB
     if output.status.success() {
         return Ok(target_dir.join(TARGET).join("release"));
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    Err(explain(workspace, &String::from_utf8_lossy(&output.stderr)))
+}
+
+/// What cargo's words mean to whoever builds.
+fn explain(workspace: &Path, said: &str) -> String {
     if said.contains(&format!("`{TARGET}` target may not be installed")) {
-        return Err(format!("the guests in {} need a target that is not installed: rustup target add {TARGET}", workspace.display()));
+        return format!("the guests in {} need a target that is not installed: rustup target add {TARGET}", workspace.display());
     }
-    Err(format!("cannot build the guests in {}: {said}", workspace.display()))
+    format!("cannot build the guests in {}: {}", workspace.display(), said.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_target_is_explained() {
+        let said = "error[E0463]: can't find crate for `core`\n = note: the `wasm32-wasip2` target may not be installed\n";
+        let expected = "the guests in plugins need a target that is not installed: rustup target add wasm32-wasip2";
+        assert_eq!(explain(Path::new("plugins"), said), expected);
+        assert_eq!(explain(Path::new("x"), "error: no\n"), "cannot build the guests in x: error: no");
+    }
+
+    #[test]
+    fn a_missing_cargo_is_named() {
+        let nowhere = Path::new("/nonexistent");
+        let said = build(OsStr::new("/nonexistent/cargo"), Path::new("/"), nowhere).unwrap_err();
+        assert!(said.starts_with("cannot run /nonexistent/cargo: "), "{said}");
+    }
 }
