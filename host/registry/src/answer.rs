@@ -13,6 +13,8 @@ use crate::retry::{Again, Failure, retry_after};
 
 /// The most bytes of a token answer or an error (CVE-2020-1702 and its kin).
 pub(crate) const MAX_SMALL: u64 = 1 << 20;
+/// What follows a refusal.
+pub(crate) const LOGIN_HINT: &str = "; log in with";
 /// The most characters of a registry's own words that go into an error.
 const MAX_WORDS: usize = 300;
 
@@ -33,7 +35,7 @@ impl About {
     }
 
     fn denied(&self, why: &str) -> Error {
-        let why = format!("{why}; log in with 'nacre login {}'", self.registry);
+        let why = format!("{why}{LOGIN_HINT} 'nacre login {}'", self.registry);
         Error::Denied { what: format!("{} {}", self.doing, self.what), why }
     }
 

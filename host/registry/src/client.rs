@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     Config, Credential, Credentials, Repository,
-    answer::About,
+    answer::{About, LOGIN_HINT},
     auth::Auth,
     list::MAX_ENTRIES,
     request::Request,
@@ -62,11 +62,13 @@ impl Client {
         let credential = Credential::Password { user: user.to_owned(), password: password.to_owned() };
         let credentials = Credentials::default().with(registry, credential);
         let probe = Self::new(Config { credentials, ..(*self.shared.config).clone() }, self.shared.handle.clone());
-        probe.wait(async {
-            let endpoint = probe.transport().endpoint(registry).await?;
-            let about = About { doing: "log in", what: format!("to {registry}"), registry: registry.to_owned() };
-            probe.send(&endpoint, &Request::new(Method::GET, endpoint.base.clone(), Vec::new(), about)).await
-        })?;
+        probe
+            .wait(async {
+                let endpoint = probe.transport().endpoint(registry).await?;
+                let about = About { doing: "log in", what: format!("to {registry}"), registry: registry.to_owned() };
+                probe.send(&endpoint, &Request::new(Method::GET, endpoint.base.clone(), Vec::new(), about)).await
+            })
+            .map_err(|error| login_refused(registry, error))?;
         self.config().credentials.store(registry, user, password)
     }
 
@@ -115,5 +117,16 @@ impl Client {
         if let Some(notify) = &self.config().notify {
             notify(text);
         }
+    }
+}
+
+/// Who is logging in needs no advice to log in.
+fn login_refused(registry: &str, error: Error) -> Error {
+    match error {
+        Error::Denied { why, .. } => {
+            let why = why.split(LOGIN_HINT).next().unwrap_or_default().to_owned();
+            Error::Denied { what: format!("login to {registry}"), why }
+        }
+        other => other,
     }
 }

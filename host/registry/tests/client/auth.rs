@@ -156,7 +156,8 @@ fn login_checks_the_password_before_it_is_kept() {
     });
     let client = client(Config { credentials: Credentials::from_files(vec![file.clone()]), ..quick() });
     let error = client.login(&fake.address, "nacre", "wrong").unwrap_err();
-    assert!(matches!(error, Error::Denied { .. }) && !file.exists(), "{error}");
+    let expected = format!("login to {} was denied: incorrect username or password", fake.address);
+    assert_eq!((error.to_string(), file.exists()), (expected, false));
     assert_eq!(client.login(&fake.address, "nacre", "secret").unwrap(), file.display().to_string());
     let found = Credentials::from_files(vec![file]).find(&fake.address, None).unwrap();
     assert_eq!(found, Some(Credential::Password { user: "nacre".into(), password: "secret".into() }));

@@ -64,6 +64,13 @@ fn uploads_in_one_piece() {
 }
 
 #[test]
+fn uploads_nothing_at_all() {
+    let fake = Fake::start(|seen, _| taking(seen));
+    assert_eq!(put(&repository(quick(), &fake.address, "a"), b"").unwrap(), Put::Stored);
+    assert_eq!(fake.seen()[1].header("content-length"), "0");
+}
+
+#[test]
 fn an_upload_that_fails_for_a_while_starts_again() {
     let body = images::noise(100_000, 8);
     let fake = Fake::start(|seen, before| match (seen.method.as_str(), before) {
