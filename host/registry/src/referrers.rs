@@ -6,7 +6,7 @@ use nacre_oci::{Descriptor, Digest, Document, Error, Index, RawManifest, Result,
 use crate::{
     Repository,
     list::MAX_ENTRIES,
-    repository::{PULL, PUSH},
+    repository::{DELETE, PULL, PUSH},
     transport::Endpoint,
 };
 
@@ -74,7 +74,29 @@ impl Repository {
         entry.artifact_type = document.artifact_type().map(str::to_owned);
         entry.annotations.clone_from(document.annotations());
         index.manifests.push(entry);
-        let bytes = serde_json::to_vec(&index).expect("an index of maps with string keys is always JSON");
+        self.send_list(endpoint, subject, &index).await
+    }
+
+    /// The subject and the digest of a manifest that is about to be deleted, if it has a subject.
+    pub(crate) async fn listing(&self, endpoint: &Endpoint, digest: &Digest) -> Result<Option<(Digest, Digest)>> {
+        match self.fetch_manifest(endpoint, &digest.to_string(), DELETE).await {
+            Ok(raw) => Ok(raw.document()?.subject().map(|subject| (subject.digest.clone(), digest.clone()))),
+            // What nacre cannot read can be deleted all the same; what is not there, the deletion says.
+            Err(Error::NotFound { .. } | Error::Malformed { .. } | Error::Unsupported { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a manifest that was just deleted off its subject's tag ("Deleting Manifests").
+    pub(crate) async fn unlist_at_subject(&self, endpoint: &Endpoint, subject: &Digest, deleted: &Digest) -> Result<()> {
+        let Some(mut index) = self.tagged(endpoint, subject, DELETE).await? else { return Ok(()) };
+        let before = index.manifests.len();
+        index.manifests.retain(|manifest| manifest.digest != *deleted);
+        if index.manifests.len() == before { Ok(()) } else { self.send_list(endpoint, subject, &index).await }
+    }
+
+    async fn send_list(&self, endpoint: &Endpoint, subject: &Digest, index: &Index) -> Result<()> {
+        let bytes = serde_json::to_vec(index).expect("an index of maps with string keys is always JSON");
         let raw = RawManifest::new(Some(&index.media_type), bytes)?;
         self.send_manifest(endpoint, &fallback_tag(subject), &raw.descriptor, &raw.bytes).await.map(drop)
     }

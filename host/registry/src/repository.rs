@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 
 use http::Method;
-use nacre_oci::{Content, Descriptor, Error, MAX_MANIFEST, Put, RawManifest, Reference, Result, Sink, Source};
+use nacre_oci::{Content, Descriptor, Digest, Error, MAX_MANIFEST, Put, RawManifest, Reference, Result, Sink, Source};
 
 use crate::{Client, answer::About, blob::BlobReader, request::Request, transport::Endpoint};
 
@@ -12,7 +12,7 @@ pub(crate) const PULL: &str = "pull";
 /// What a token for writing allows.
 pub(crate) const PUSH: &str = "pull,push";
 /// What a token for deleting allows.
-const DELETE: &str = "pull,push,delete";
+pub(crate) const DELETE: &str = "pull,push,delete";
 
 /// A repository. As a [`Source`] it knows tags and digests; as a [`Sink`] it takes them.
 #[derive(Clone)]
@@ -32,6 +32,7 @@ impl Repository {
     }
 
     /// Deletes a tag, or by its digest a manifest with all its tags (distribution specification, "Deleting manifests").
+    /// Where the registry keeps no list of referrers, a deleted one is taken off its subject's tag.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Unsupported`] if the registry does not delete, or not by tag.
@@ -39,8 +40,16 @@ impl Repository {
         self.check_selector(selector)?;
         self.client.wait(async {
             let endpoint = self.endpoint().await?;
+            let listed = match selector.parse::<Digest>() {
+                Ok(digest) => self.listing(&endpoint, &digest).await?,
+                Err(_) => None,
+            };
             let request = self.request(&endpoint, Method::DELETE, &format!("manifests/{selector}"), DELETE, "delete", "manifest")?;
-            self.client.send(&endpoint, &request).await.map(drop)
+            self.client.send(&endpoint, &request).await?;
+            match listed {
+                Some((subject, digest)) => self.unlist_at_subject(&endpoint, &subject, &digest).await,
+                None => Ok(()),
+            }
         })
     }
 
@@ -78,7 +87,7 @@ impl Repository {
 
     /// Only tags and digests may become a part of a URL.
     pub(crate) fn check_selector(&self, selector: &str) -> Result<()> {
-        if selector.contains(':') { selector.parse::<nacre_oci::Digest>().map(drop) } else { self.name.with_tag(selector).map(drop) }
+        if selector.contains(':') { selector.parse::<Digest>().map(drop) } else { self.name.with_tag(selector).map(drop) }
     }
 }
 

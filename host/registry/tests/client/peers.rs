@@ -118,4 +118,7 @@ fn referrers_by_the_fallback_tag() {
     assert_eq!(repository.referrers(&subject.digest, None).unwrap().len(), 2);
     let boms = repository.referrers(&subject.digest, Some("test/sbom")).unwrap();
     assert_eq!((boms.len(), boms[0].annotations["kind"].as_str()), (1, "test/sbom"));
+    repository.delete(&boms[0].digest.to_string()).unwrap();
+    let left = repository.referrers(&subject.digest, None).unwrap();
+    assert_eq!((left.len(), left[0].artifact_type.as_deref()), (1, Some("test/signature")));
 }
