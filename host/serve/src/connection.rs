@@ -24,8 +24,9 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// More clients than this wait for one of the others to leave.
-const MAX_CONNECTIONS: usize = 512;
+/// More clients than this wait for one of the others to leave. With a file for each, and the uploads', this stays within
+/// the 1024 descriptors that a process has by default.
+const MAX_CONNECTIONS: usize = 256;
 /// A request's head has to arrive within this time, and a kept connection to be used again.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// A client that takes or sends not one byte for so long is cut off.

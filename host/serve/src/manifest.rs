@@ -68,14 +68,18 @@ fn unknown(error: Error) -> Failure {
 pub(crate) async fn put(app: &Arc<App>, route: &Route, selector: Selector, request: Request) -> Result<Response, Failure> {
     let media_type = text(request.headers(), header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or(t).trim().to_owned());
     let bytes = body::whole(request.into_body(), MAX_MANIFEST, "the manifest").await?;
-    let document = parse(&bytes, media_type.as_deref())?;
-    let (reference, digest) = target(&route.repository, selector, &bytes)?;
-    let subject = document.subject().map(|subject| [(SUBJECT, subject.digest.to_string())]);
+    let repository = route.repository.clone();
+    let (digest, subject) = blocking(app, move |app| {
+        let document = parse(&bytes, media_type.as_deref())?;
+        let (reference, digest) = target(&repository, selector, &bytes)?;
+        let descriptor = Descriptor::new(document.media_type(), digest.clone(), bytes.len() as u64);
+        keep(app, &reference, &RawManifest { descriptor, bytes }, &document)?;
+        Ok((digest, document.subject().map(|subject| subject.digest.to_string())))
+    })
+    .await?;
     let location = encode(&format!("/v2/{}/manifests/{digest}", route.path));
-    let descriptor = Descriptor::new(document.media_type(), digest.clone(), bytes.len() as u64);
-    blocking(app, move |app| keep(app, &reference, &RawManifest { descriptor, bytes }, &document)).await?;
     let headers = [(header::LOCATION, location), (CONTENT_DIGEST, digest.to_string())];
-    Ok((StatusCode::CREATED, headers, subject, ()).into_response())
+    Ok((StatusCode::CREATED, headers, subject.map(|subject| [(SUBJECT, subject)]), ()).into_response())
 }
 
 fn parse(bytes: &[u8], media_type: Option<&str>) -> Result<Document, Failure> {

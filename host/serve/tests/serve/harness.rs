@@ -67,6 +67,11 @@ impl Server {
         Answer { status, headers, body: response.bytes().await.unwrap().into() }
     }
 
+    /// The answer's head; its body is still on its way.
+    pub(crate) async fn open(&self, path: &str) -> reqwest::Response {
+        self.client.get(format!("http://{}{path}", self.address)).send().await.unwrap()
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], []).await
     }

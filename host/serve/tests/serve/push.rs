@@ -1,5 +1,10 @@
 //! Push: every way to upload a blob, manifests that are refused, and what protects an unfinished push.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use nacre_oci::{Algorithm, Descriptor, Digest, Hasher, Index, MAX_MANIFEST, Manifest, Memory, Select, media_type, plan};
 use nacre_store::Store;
 use nacre_tests::images::{self, Recipe};
@@ -253,6 +258,34 @@ async fn an_unfinished_push_survives_a_prune_by_another_process() {
     prune(&other);
     for blob in &plan.blobs {
         server.get(&format!("/v2/team/app/blobs/{}", blob.digest)).await.fails(404, "BLOB_UNKNOWN");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_push_at_once_while_another_process_prunes() {
+    let server = Server::start().await;
+    let other = Store::open(server.store.root()).unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&done);
+    let pruner = tokio::task::spawn_blocking(move || {
+        while !stop.load(Ordering::Relaxed) {
+            prune(&other);
+        }
+    });
+    let shared = images::layer("shared", &images::noise(100_000, 1));
+    let push = async |n: u64| {
+        let memory = Memory::new();
+        let layers = vec![shared.clone(), images::layer("own", &images::noise(50_000, 2 + n % 4))];
+        let created = format!("2026-01-02T03:04:{n:02}Z");
+        let root = images::image(&memory, &Recipe { layers, created: &created, ..Recipe::default() });
+        server.push_image(&memory, &root, "team/app", &n.to_string()).await;
+        root
+    };
+    let roots = futures_util::future::join_all((0..16).map(push)).await;
+    done.store(true, Ordering::Relaxed);
+    pruner.await.unwrap();
+    for root in roots {
+        nacre_oci::validate(&server.store, &root, &Select::All).unwrap();
     }
 }
 
