@@ -1,6 +1,5 @@
 //! Sizes and ages as Docker writes them, and sizes as people do.
 
-use anyhow::{Result, bail};
 use gtmpl_ng::{FloatFormat, format_float};
 use jiff::{Timestamp, tz::TimeZone};
 use unicode_width::UnicodeWidthChar;
@@ -32,25 +31,6 @@ fn human_size(bytes: u64, digits: usize) -> String {
         value /= 1000.0;
     }
     format!("{bytes}B")
-}
-
-/// Reads `10GB`, `1.5m`, `512 MiB` or plain bytes: decimal units, binary ones with an `i`.
-///
-/// # Errors
-/// If it is not a number with a known unit, or more than 2^64 bytes.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "checked to be in range")]
-pub(crate) fn parse_size(text: &str) -> Result<u64> {
-    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(at);
-    let unit = unit.trim().to_ascii_lowercase();
-    let prefix = unit.strip_suffix('b').unwrap_or(&unit);
-    let (prefix, base) = prefix.strip_suffix('i').map_or((prefix, 1000.0), |prefix| (prefix, 1024.0_f64));
-    let power = ["", "k", "m", "g", "t", "p", "e"].iter().position(|known| *known == prefix);
-    let value = number.parse::<f64>().ok().zip(power).map(|(number, power)| number * base.powf(power as f64));
-    match value.filter(|value| *value < u64::MAX as f64) {
-        Some(value) => Ok(value as u64),
-        None => bail!("invalid size '{text}': write a number and a unit, such as 500MB, 10GB or 2GiB"),
-    }
 }
 
 /// A length of time, roughly: `Less than a second`, `About a minute`, `3 weeks`.
@@ -126,16 +106,6 @@ mod tests {
             (u64::MAX, "18.4EB", "18.45EB"),
         ] {
             assert_eq!((size(bytes).as_str(), total_size(bytes).as_str()), (three, four), "{bytes}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_read() {
-        for (text, bytes) in [("0", 0), ("10GB", 10_000_000_000), ("1.5k", 1500), ("2GiB", 2 << 30), ("512 mb", 512_000_000), ("7b", 7)] {
-            assert_eq!(parse_size(text).ok(), Some(bytes), "{text}");
-        }
-        for text in ["", "GB", "1XB", "-1", "1.2.3MB", "99999999EB", "1 2"] {
-            assert!(parse_size(text).is_err(), "'{text}' was accepted");
         }
     }
 

@@ -1,0 +1,158 @@
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use nacre_archive::{Archive, AtomicFile, Layout, write_docker_archive, write_oci_archive};
+use nacre_oci::{Descriptor, Progress, Reference, Select, Source, copy};
+use nacre_store::{Acquired, By};
+
+use crate::{
+    context::Context,
+    output::progress::Action,
+    transfer::{Platforms, into_store, kept_name, new_name, options},
+};
+
+/// Copy an image from one place to another, every digest unchanged
+///
+/// A place is a registry (docker://NAME), the store (a plain name), docker-archive:FILE[:NAME], oci-archive:FILE[:TAG] or
+/// oci:FOLDER[:TAG].
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// From where
+    source: String,
+    /// To where
+    destination: String,
+    #[command(flatten)]
+    platforms: Platforms,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
+    let (from, to) = (Place::parse(&args.source)?, Place::parse(&args.destination)?);
+    let progress = context.progress(Action::Copy, args.quiet);
+    let opened = open(context, &from, &*progress)?;
+    let select = args.platforms.select(if matches!(from, Place::Registry(_)) { Select::All } else { Select::Present });
+    write(context, &to, &opened, select, &*progress)?;
+    drop(progress);
+    context.print(&opened.root.digest.to_string())
+}
+
+/// One end of a copy.
+#[derive(Debug, PartialEq)]
+enum Place {
+    Registry(Reference),
+    Store(String),
+    DockerArchive(PathBuf, Option<String>),
+    OciArchive(PathBuf, Option<String>),
+    Oci(PathBuf, Option<String>),
+}
+
+impl Place {
+    fn parse(text: &str) -> Result<Self> {
+        if let Some(name) = text.strip_prefix("docker://") {
+            return Ok(Self::Registry(name.parse::<Reference>()?.or_latest()));
+        }
+        let file = |rest: &str| {
+            let (path, name) = rest.split_once(':').map_or((rest, None), |(path, name)| (path, Some(name.to_owned())));
+            if path.is_empty() { bail!("'{text}' names no file") } else { Ok((PathBuf::from(path), name)) }
+        };
+        match text.split_once(':') {
+            Some(("docker-archive", rest)) => file(rest).map(|(path, name)| Self::DockerArchive(path, name)),
+            Some(("oci-archive", rest)) => file(rest).map(|(path, name)| Self::OciArchive(path, name)),
+            Some(("oci", rest)) => file(rest).map(|(path, name)| Self::Oci(path, name)),
+            Some((kind, rest)) if rest.starts_with("//") => {
+                bail!("unknown kind of place '{kind}': there are docker://, docker-archive:, oci-archive:, oci: and plain names")
+            }
+            _ => Ok(Self::Store(text.to_owned())),
+        }
+    }
+}
+
+/// A source, the image in it, and the name it has there.
+struct Opened {
+    source: Box<dyn Source>,
+    root: Descriptor,
+    name: Option<Reference>,
+}
+
+fn open(context: &Context, place: &Place, progress: &dyn Progress) -> Result<Opened> {
+    match place {
+        Place::Registry(reference) => {
+            let repository = context.client()?.repository(reference);
+            let root = repository.resolve(&reference.selector())?;
+            Ok(Opened { source: Box::new(repository), root, name: Some(reference.clone()) })
+        }
+        Place::Store(text) => {
+            let store = context.store()?;
+            let found = store.find(text)?;
+            let name = if let By::Name(name) = found.by { Some(name) } else { None };
+            Ok(Opened { source: Box::new(store), root: found.image.descriptor, name })
+        }
+        Place::DockerArchive(path, name) | Place::OciArchive(path, name) => {
+            let archive = Archive::open(path, &context.temporary()?, progress)?;
+            opened(archive, name.as_deref(), |archive| Ok(archive.images().to_vec()))
+        }
+        Place::Oci(path, name) => opened(Layout::open(path)?, name.as_deref(), |layout| Ok(layout.images()?)),
+    }
+}
+
+fn opened<S: Source + 'static>(source: S, name: Option<&str>, list: impl Fn(&S) -> Result<Vec<nacre_archive::Entry>>) -> Result<Opened> {
+    let root = source.resolve(name.unwrap_or_default())?;
+    let entries = list(&source)?;
+    let entry = entries.into_iter().find(|entry| entry.descriptor.digest == root.digest);
+    Ok(Opened { source: Box::new(source), root, name: entry.and_then(|entry| entry.names.into_iter().next()) })
+}
+
+fn write(context: &Context, place: &Place, from: &Opened, select: Select, progress: &dyn Progress) -> Result<()> {
+    let (source, root) = (&*from.source, &from.root);
+    match place {
+        Place::Registry(reference) => {
+            let repository = context.client()?.repository(reference);
+            let tags: Vec<String> = reference.tag().map(str::to_owned).into_iter().collect();
+            copy(source, &repository, root, &tags, &options(select, progress))?;
+        }
+        Place::Store(text) => {
+            let name = kept_name(&new_name(text)?);
+            into_store(&context.store()?, source, root, &[name], Acquired::Copied, &options(select, progress))?;
+        }
+        Place::DockerArchive(path, name) => {
+            let given = name.as_deref().map(new_name).transpose()?;
+            let names: Vec<Reference> = given.or_else(|| from.name.clone()).into_iter().filter(|name| name.tag().is_some()).collect();
+            let out = AtomicFile::create(path)?;
+            write_docker_archive(source, &[(root.clone(), names)], &select, progress, out)?.commit()?;
+        }
+        Place::OciArchive(path, name) => {
+            let out = AtomicFile::create(path)?;
+            write_oci_archive(source, &[(root.clone(), name.iter().cloned().collect())], &select, progress, out)?.commit()?;
+        }
+        Place::Oci(path, name) => {
+            let layout = if path.join("oci-layout").exists() { Layout::open(path)? } else { Layout::create(path)? };
+            let tags: Vec<String> = name.iter().cloned().collect();
+            let copied = copy(source, &layout, root, &tags, &options(select, progress))?;
+            if tags.is_empty() {
+                layout.add(&copied.root).context("cannot list the image in index.json")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_apart() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(Place::parse("busybox:1").unwrap(), Place::Store("busybox:1".into()));
+        assert_eq!(Place::parse("localhost:5000/a:1").unwrap(), Place::Store("localhost:5000/a:1".into()));
+        assert_eq!(Place::parse("docker-archive:/x/a.tar:b:1").unwrap(), Place::DockerArchive("/x/a.tar".into(), some("b:1")));
+        assert_eq!(Place::parse("oci-archive:a.tar").unwrap(), Place::OciArchive("a.tar".into(), None));
+        assert_eq!(Place::parse("oci:folder:v1").unwrap(), Place::Oci("folder".into(), some("v1")));
+        assert!(matches!(Place::parse("docker://a").unwrap(), Place::Registry(r) if r.selector() == "latest"));
+        for text in ["oci:", "docker://UPPER", "containers-storage://x", "docker-archive::x"] {
+            assert!(Place::parse(text).is_err(), "'{text}' was accepted");
+        }
+    }
+}

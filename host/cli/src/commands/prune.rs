@@ -1,0 +1,161 @@
+use std::{
+    fs,
+    io::{self, BufRead, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use nacre_oci::Reference;
+use nacre_plugin::Kv;
+use nacre_store::{Action, Applied, Kept, Plan, Store};
+
+use crate::{
+    context::Context,
+    failure::warn,
+    output::{
+        filter::Filters,
+        format::{Cell, Columns, Format},
+        units::{size, total_size},
+    },
+    policy::{self, Policy},
+};
+
+/// Remove images that policies decide on; without any, dangling ones
+///
+/// Several policies, of the command line and of the configuration, decide together: any keep wins.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Everything that nothing uses, not only dangling images
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+    /// until=TIME until-by=created|pulled label=KEY[=VALUE] label!=KEY[=VALUE]
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// A policy and its options: standard, keep-last, least-recently-used, and what further plugins add
+    #[arg(long, value_name = "NAME[,KEY=VALUE…]")]
+    policy: Vec<String>,
+    /// Only show what would go, and why
+    #[arg(long)]
+    dry_run: bool,
+    /// Write the plan to a file and remove nothing
+    #[arg(long, value_name = "FILE", conflicts_with = "apply")]
+    plan: Option<PathBuf>,
+    /// Remove exactly what a plan lists, except what has come into use since
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "filter", "policy"])]
+    apply: Option<PathBuf>,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
+    let store = context.store()?;
+    let plan = match &args.apply {
+        Some(file) => read_plan(file)?,
+        None => make_plan(context, args, &store)?,
+    };
+    if args.dry_run || args.plan.is_some() {
+        show(context, &plan)?;
+        return args.plan.as_deref().map_or(Ok(()), |file| write_plan(file, &plan));
+    }
+    if args.force || confirmed(args, &plan)? {
+        report(context, &store.apply(&plan)?)?;
+    }
+    Ok(())
+}
+
+fn make_plan(context: &Context, args: &Args, store: &Store) -> Result<Plan> {
+    let verdicts = policy::decide(context, store, &policies(context, args)?)?;
+    let mut plan = store.plan(verdicts.decisions)?;
+    for (id, reason) in verdicts.kept {
+        let names = store.image(&id)?.map(|image| image.references).unwrap_or_default();
+        plan.kept.push(Kept { image: id, names, reason });
+    }
+    Ok(plan)
+}
+
+/// The configuration's, the command line's, and Docker's own where `-a` or a filter asks for it or nothing else is named.
+fn policies(context: &Context, args: &Args) -> Result<Vec<Policy>> {
+    let named = context.config.prune.policies.iter().chain(&args.policy);
+    let mut policies = named.map(|text| Policy::parse(text)).collect::<Result<Vec<_>>>()?;
+    if args.all || !args.filter.is_empty() || policies.is_empty() {
+        let filters = Filters::parse(&args.filter)?;
+        filters.only(&["until", "until-by", "label", "label!"])?;
+        let mut options: Vec<Kv> = filters.iter().map(|(key, value)| Kv::new(key, value)).collect();
+        options.extend(args.all.then(|| Kv::new("all", "true")));
+        policies.push(Policy { name: "standard".into(), options });
+    }
+    Ok(policies)
+}
+
+fn read_plan(file: &Path) -> Result<Plan> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not a prune plan", file.display()))
+}
+
+fn write_plan(file: &Path, plan: &Plan) -> Result<()> {
+    let mut out = nacre_archive::AtomicFile::create(file)?;
+    out.write_all(serde_json::to_string_pretty(plan)?.as_bytes())?;
+    out.commit()?;
+    warn(&format!("wrote the plan: carry it out with 'nacre image prune --apply {}'", file.display()));
+    Ok(())
+}
+
+fn names(names: &[Reference]) -> String {
+    if names.is_empty() { "<none>".into() } else { names.iter().map(Reference::familiar).collect::<Vec<_>>().join(", ") }
+}
+
+/// The plan as a table, kept images with their reasons last.
+fn show(context: &Context, plan: &Plan) -> Result<()> {
+    let columns: &Columns = &[("Action", "ACTION"), ("ID", "IMAGE ID"), ("Names", "NAMES"), ("Policy", "POLICY"), ("Reason", "REASON")];
+    let word = |action| if action == Action::Delete { "delete" } else { "untag" };
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    for item in &plan.items {
+        let (id, policy, reason) = (item.image.short(), item.policy.as_str(), item.reason.as_str());
+        rows.push(vec![word(item.action).into(), id.into(), names(&item.names).into(), policy.into(), reason.into()]);
+    }
+    for kept in &plan.kept {
+        let (policy, reason) = kept.reason.split_once(": ").unwrap_or(("", &kept.reason));
+        rows.push(vec!["keep".into(), kept.image.short().into(), names(&kept.names).into(), policy.into(), reason.into()]);
+    }
+    if !rows.is_empty() {
+        let default = "{{.Action}}\t{{.ID}}\t{{.Names}}\t{{.Policy}}\t{{.Reason}}";
+        context.write(&Format::parse("", default, None)?.render(columns, &rows)?)?;
+        context.write("\n")?;
+    }
+    context.print(&format!("Would reclaim {} in {} blobs", size(plan.bytes), plan.blobs))
+}
+
+/// Asks, naming what will go.
+fn confirmed(args: &Args, plan: &Plan) -> Result<bool> {
+    let mut ask = io::stderr().lock();
+    let what = match (plan.items.len(), args.all) {
+        (0, _) => "content that no image needs".to_owned(),
+        (count, _) => format!("{count} image{} and content that no other image needs", if count == 1 { "" } else { "s" }),
+    };
+    writeln!(ask, "WARNING! This will remove {what}:")?;
+    for item in &plan.items {
+        writeln!(ask, "  - {} {}", item.image.short(), crate::output::escape::visible(&names(&item.names)))?;
+    }
+    write!(ask, "Are you sure you want to continue? [y/N] ")?;
+    ask.flush()?;
+    let mut answer = String::new();
+    if io::stdin().lock().read_line(&mut answer)? == 0 {
+        writeln!(ask)?;
+        bail!("nobody answered: use -f to prune without asking");
+    }
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+fn report(context: &Context, applied: &Applied) -> Result<()> {
+    if !applied.untagged.is_empty() || !applied.deleted.is_empty() {
+        context.print("Deleted Images:")?;
+        applied.untagged.iter().try_for_each(|name| context.print(&format!("untagged: {}", name.familiar())))?;
+        applied.deleted.iter().try_for_each(|id| context.print(&format!("deleted: {id}")))?;
+        context.write("\n")?;
+    }
+    for skipped in &applied.skipped {
+        warn(&format!("kept {}: {}", skipped.image.short(), skipped.reason));
+    }
+    context.print(&format!("Total reclaimed space: {}", total_size(applied.reclaimed)))
+}

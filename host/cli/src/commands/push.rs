@@ -1,0 +1,78 @@
+use anyhow::{Result, bail};
+use nacre_oci::{Descriptor, Document, Platform, Reference, Select, copy, pick_platform, read_document};
+use nacre_store::{Found, Store};
+
+use crate::{
+    context::Context,
+    failure::warn,
+    output::progress::Action,
+    transfer::{Platforms, new_name, options},
+};
+
+/// Send an image to a registry
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The image, by the name that it has in the registry
+    image: String,
+    /// Every tag of the repository that is here
+    #[arg(short, long)]
+    all_tags: bool,
+    #[command(flatten)]
+    platforms: Platforms,
+    /// Print only the names of what was pushed
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
+    let (store, reference) = (context.store()?, args.image.parse::<Reference>()?);
+    if !args.all_tags {
+        return push(context, args, &store, &new_name(&args.image)?);
+    }
+    if reference.tag().is_some() {
+        bail!("a tag can't be used with --all-tags/-a");
+    }
+    let tags = store.tags(&reference.name())?;
+    if tags.is_empty() {
+        bail!("no image of {} is here", reference.familiar_name());
+    }
+    tags.iter().try_for_each(|tag| push(context, args, &store, &reference.with_tag(tag)?))
+}
+
+fn push(context: &Context, args: &Args, store: &Store, reference: &Reference) -> Result<()> {
+    let found = store.find(&reference.to_string())?;
+    let root = pushable(store, &found, &args.platforms)?;
+    let repository = context.client()?.repository(reference);
+    let progress = context.progress(Action::Push, args.quiet);
+    let tag = reference.selector();
+    copy(store, &repository, &root, std::slice::from_ref(&tag), &options(Select::All, &*progress))?;
+    drop(progress);
+    store.touch(&[found.image.id])?;
+    if args.quiet {
+        return context.print(&reference.to_string());
+    }
+    context.print(&format!("{tag}: digest: {} size: {}", root.digest, root.size))
+}
+
+/// The whole image, or where not all of it is here or one platform was asked for, that platform's manifest: registries
+/// take no index with holes (Docker does the same).
+fn pushable(store: &Store, found: &Found, platforms: &Platforms) -> Result<Descriptor> {
+    let root = &found.image.descriptor;
+    let (_, document) = read_document(store, root)?;
+    let Document::Index(index) = document else { return Ok(root.clone()) };
+    let complete = found.image.platforms.iter().all(|(_, present)| *present);
+    if platforms.all_platforms && !complete {
+        bail!("not every platform of {} is here: pull it with --all-platforms first", found.image.id.short());
+    }
+    let wanted = match &platforms.platform[..] {
+        [] if complete => return Ok(root.clone()),
+        [] => Platform::host(),
+        [one] => one.clone(),
+        _ => bail!("push one platform at a time, or all of them"),
+    };
+    let child = pick_platform(store, root, &index.manifests, &wanted)?;
+    if platforms.platform.is_empty() {
+        warn(&format!("only a part of the index is here: pushing its image for {wanted} alone (pull with --all-platforms for the whole)"));
+    }
+    Ok(Descriptor { platform: None, ..child.clone() })
+}

@@ -1,0 +1,167 @@
+//! What a command works with, each opened when it is first asked for.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context as _, Result};
+use nacre_oci::Progress;
+use nacre_plugin::{Plugin, Plugins};
+use nacre_registry::{Client, Credentials};
+use nacre_store::Store;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    args::Global,
+    config::Config,
+    failure::warn,
+    output::{
+        escape::visible,
+        progress::{self, Action, Mode},
+    },
+    paths::Paths,
+};
+
+/// The options, the configuration and the places of one run.
+pub(crate) struct Context {
+    pub config: Config,
+    pub paths: Paths,
+    global: Global,
+    runtime: OnceLock<Runtime>,
+    stop: Arc<AtomicBool>,
+    /// Whoever shows progress now: a registry's retries are told there.
+    listener: Arc<Mutex<Option<Weak<dyn Progress>>>>,
+}
+
+/// Whoever read standard output has gone: nothing more to do, and no failure.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output was closed")]
+pub(crate) struct StdoutClosed;
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Result<Self> {
+        let paths = Paths::new(&global)?;
+        let config = Config::load(paths.config.as_deref(), paths.config_named)?;
+        let (runtime, stop, listener) = (OnceLock::new(), Arc::default(), Arc::default());
+        Ok(Self { config, paths, global, runtime, stop, listener })
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> Result<Store> {
+        Ok(Store::open(&self.paths.root)?)
+    }
+
+    /// The runtime of the network's edge. From here on Ctrl-C lets the command end in good order; a second one ends it at once.
+    pub(crate) fn runtime(&self) -> Result<&Runtime> {
+        if self.runtime.get().is_none() {
+            let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start the network runtime")?;
+            let stop = Arc::clone(&self.stop);
+            runtime.spawn(async move {
+                while tokio::signal::ctrl_c().await.is_ok() {
+                    if stop.swap(true, Ordering::Relaxed) {
+                        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+                    }
+                }
+            });
+            let _ = self.runtime.set(runtime);
+        }
+        self.runtime.get().context("the network runtime is gone")
+    }
+
+    /// The client for all registries.
+    pub(crate) fn client(&self) -> Result<Client> {
+        let mut insecure = self.config.registries.insecure.clone();
+        insecure.extend(self.global.insecure_registry.iter().cloned());
+        let listener = Arc::clone(&self.listener);
+        let config = nacre_registry::Config {
+            insecure,
+            authorities: authorities(&self.paths.certificates),
+            mirrors: self.config.registries.mirrors.clone(),
+            credentials: Credentials::from_files(self.paths.auth_files.clone()),
+            notify: Some(Arc::new(move |text: &str| tell(&listener, text))),
+            ..nacre_registry::Config::default()
+        };
+        Ok(Client::new(config, self.runtime()?.handle().clone()))
+    }
+
+    /// The plugins there are; none is compiled or run by this.
+    pub(crate) fn plugins(&self) -> Result<Plugins> {
+        let settings =
+            self.config.plugins.iter().map(|(name, table)| Ok((name.clone(), to_json(table)?))).collect::<Result<BTreeMap<_, _>>>()?;
+        Ok(Plugins::discover(&self.paths.plugins, nacre_bundled::PLUGINS, &self.paths.cache, &settings))
+    }
+
+    /// Shows what a plugin logged, with `--debug`.
+    pub(crate) fn show_log(&self, plugin: &Plugin) {
+        let log = plugin.take_log();
+        if self.global.debug {
+            for entry in &log.entries {
+                warn(&format!("plugin {}: {:?}: {}", plugin.name(), entry.level, entry.message));
+            }
+        }
+    }
+
+    /// Who shows the progress of `action`.
+    pub(crate) fn progress(&self, action: Action, quiet: bool) -> Arc<dyn Progress> {
+        let mode = if quiet && self.global.progress == Mode::Auto { Mode::Quiet } else { self.global.progress };
+        let shown: Arc<dyn Progress> = Arc::from(progress::show(mode, action, Arc::clone(&self.stop)));
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(&shown));
+        shown
+    }
+
+    /// A line of the result that may hold text from outside.
+    pub(crate) fn print(&self, text: &str) -> Result<()> {
+        text.lines().try_for_each(|line| self.write(&format!("{}\n", visible(line))))
+    }
+
+    /// Result text that is safe for a terminal already.
+    pub(crate) fn write(&self, text: &str) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
+            other => other.context("cannot write to standard output"),
+        }
+    }
+
+    /// Where large temporary files go: beside what they become, not in a small /tmp.
+    pub(crate) fn temporary(&self) -> Result<PathBuf> {
+        let folder = self.paths.root.join("ingest");
+        self.store()?;
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(folder)
+    }
+}
+
+fn tell(listener: &Mutex<Option<Weak<dyn Progress>>>, text: &str) {
+    let listening = listener.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
+    match listening {
+        Some(progress) => progress.note(text),
+        None => warn(text),
+    }
+}
+
+fn to_json(table: &toml::Table) -> Result<nacre_plugin::Settings> {
+    match serde_json::to_value(table)? {
+        serde_json::Value::Object(map) => Ok(map),
+        _ => anyhow::bail!("a plugin's settings are not a table"),
+    }
+}
+
+/// `HOST/*.crt` below Docker's and containers' folders.
+fn authorities(folders: &[PathBuf]) -> BTreeMap<String, Vec<PathBuf>> {
+    let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    let list = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    for host in folders.iter().flat_map(|folder| list(folder)) {
+        let Some(name) = host.file_name().and_then(|name| name.to_str()) else { continue };
+        let certificates = list(&host).into_iter().filter(|path| path.extension().is_some_and(|e| e == "crt"));
+        found.entry(name.to_owned()).or_default().extend(certificates);
+    }
+    found
+}

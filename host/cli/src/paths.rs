@@ -1,0 +1,79 @@
+//! Where things are: the only place that reads the environment, besides the options.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use crate::args::Global;
+
+/// The folders and files that nacre uses.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    /// The store.
+    pub root: PathBuf,
+    /// Folders to look for plugins in, first wins.
+    pub plugins: Vec<PathBuf>,
+    /// Compiled plugins.
+    pub cache: PathBuf,
+    /// The user's configuration file, and whether it was named by hand.
+    pub config: Option<PathBuf>,
+    /// See `config`.
+    pub config_named: bool,
+    /// Files with credentials, first wins; `login` writes the first.
+    pub auth_files: Vec<PathBuf>,
+    /// Folders of `HOST/*.crt`.
+    pub certificates: Vec<PathBuf>,
+}
+
+impl Paths {
+    /// From the options, the environment and the platform's conventions (XDG; `/var/lib/nacre` for root).
+    pub(crate) fn new(global: &Global) -> Result<Self> {
+        let home = env::var_os("HOME").map(PathBuf::from);
+        let root_user = rustix::process::geteuid().is_root();
+        let under = |variable: &str, rest: &str| absolute(variable).or_else(|| home.as_ref().map(|home| home.join(rest)));
+        let data = under("XDG_DATA_HOME", ".local/share").map(|data| data.join("nacre"));
+        let default_root = if root_user { Some(PathBuf::from("/var/lib/nacre")) } else { data.clone() };
+        let root = global.root.clone().or(default_root).context("neither HOME nor NACRE_ROOT is set: use --root FOLDER")?;
+        let plugins = match &global.plugins {
+            Some(folder) => vec![folder.clone()],
+            None => data.iter().map(|data| data.join("plugins")).chain([PathBuf::from("/usr/lib/nacre/plugins")]).collect(),
+        };
+        let config = global.config.clone().or_else(|| under("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("nacre/config.toml")));
+        Ok(Self {
+            cache: root.join("cache"),
+            root,
+            plugins,
+            config,
+            config_named: global.config.is_some(),
+            auth_files: auth_files(home.as_deref()),
+            certificates: certificates(home.as_deref()),
+        })
+    }
+}
+
+fn absolute(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// Podman's and Docker's files, in Podman's order (`containers-auth.json(5)`).
+fn auth_files(home: Option<&Path>) -> Vec<PathBuf> {
+    if let Some(file) = env::var_os("REGISTRY_AUTH_FILE") {
+        return vec![file.into()];
+    }
+    let docker = env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(|| home.map(|home| home.join(".docker")));
+    let podman = absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json"));
+    let config = absolute("XDG_CONFIG_HOME").or_else(|| home.map(|home| home.join(".config")));
+    let files = [docker.map(|folder| folder.join("config.json")), podman, config.map(|folder| folder.join("containers/auth.json"))];
+    files.into_iter().flatten().collect()
+}
+
+/// Docker's and containers' folders of certificates.
+fn certificates(home: Option<&Path>) -> Vec<PathBuf> {
+    let user = home.map(|home| home.join(".config/containers/certs.d"));
+    let docker = home.map(|home| home.join(".docker/certs.d"));
+    let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+    user.into_iter().chain(docker).chain(system).collect()
+}

@@ -1,0 +1,215 @@
+//! Where plugins decide: search filters in a row, and prune policies of which any keep wins.
+
+use anyhow::{Context as _, Result, bail};
+use nacre_oci::Digest;
+use nacre_plugin::{Action, Hit, Kv, Pick, Plugin, Plugins, Summary};
+use nacre_store::{Decision, Image, Store};
+
+use crate::context::Context;
+
+/// The filters of a search: the configuration's, then the command line's.
+pub(crate) struct SearchFilters {
+    plugins: Plugins,
+    options: Vec<Kv>,
+}
+
+impl SearchFilters {
+    /// Looks each key's plugin up, so that an unknown key fails before anybody is asked.
+    pub(crate) fn new(context: &Context, given: &[String]) -> Result<Self> {
+        let plugins = context.plugins()?;
+        let all = context.config.search.filters.iter().chain(given);
+        let options = all.map(|text| pair(text, "filter")).collect::<Result<Vec<_>>>()?;
+        for option in &options {
+            plugins.search_filter(&option.key)?;
+        }
+        Ok(Self { plugins, options })
+    }
+
+    /// What is left of `hits`, each with the filters' notes. Every plugin is called once, with all its options.
+    pub(crate) fn apply(&self, context: &Context, term: &str, hits: Vec<Hit>) -> Result<Vec<(Hit, String)>> {
+        let mut hits: Vec<(Hit, String)> = hits.into_iter().map(|hit| (hit, String::new())).collect();
+        let mut called: Vec<&str> = Vec::new();
+        for option in &self.options {
+            let plugin = self.plugins.search_filter(&option.key)?;
+            if called.contains(&plugin.name()) {
+                continue;
+            }
+            called.push(plugin.name());
+            let own: Vec<Kv> = self.options.iter().filter(|o| plugin.manifest.provides.search_filter.contains(&o.key)).cloned().collect();
+            let given: Vec<Hit> = hits.iter().map(|(hit, _)| hit.clone()).collect();
+            let picks = plugin.filter(term, &own, &given);
+            context.show_log(plugin);
+            hits = picked(&hits, picks?);
+        }
+        Ok(hits)
+    }
+}
+
+/// The picked hits in the plugin's order, or by score where it gave scores.
+fn picked(hits: &[(Hit, String)], mut picks: Vec<Pick>) -> Vec<(Hit, String)> {
+    if picks.iter().any(|pick| pick.score.is_some()) {
+        picks.sort_by(|a, b| b.score.unwrap_or(f32::MIN).total_cmp(&a.score.unwrap_or(f32::MIN)));
+    }
+    let with_note = |pick: &Pick| {
+        let (hit, mut note) = hits[pick.index as usize].clone();
+        if let Some(more) = &pick.note {
+            note = if note.is_empty() { more.clone() } else { format!("{note}; {more}") };
+        }
+        (hit, note)
+    };
+    picks.iter().map(with_note).collect()
+}
+
+fn pair(text: &str, what: &str) -> Result<Kv> {
+    let (key, value) = text.split_once('=').with_context(|| format!("bad format of {what} '{text}' (expected name=value)"))?;
+    Ok(Kv::new(key.trim(), value.trim()))
+}
+
+/// A prune policy and its options.
+pub(crate) struct Policy {
+    pub name: String,
+    pub options: Vec<Kv>,
+}
+
+impl Policy {
+    /// `NAME[,key=value…]`.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let mut parts = text.split(',');
+        let name = parts.next().unwrap_or_default().trim().to_owned();
+        if name.is_empty() || name.contains('=') {
+            bail!("bad policy '{text}' (expected NAME[,key=value…])");
+        }
+        let options = parts.map(|part| pair(part, "policy option")).collect::<Result<_>>()?;
+        Ok(Self { name, options })
+    }
+}
+
+/// What the policies together decided.
+#[derive(Default)]
+pub(crate) struct Verdicts {
+    /// The images that every policy would take.
+    pub decisions: Vec<Decision>,
+    /// Images that some policy would take and another keeps, with its reason.
+    pub kept: Vec<(Digest, String)>,
+}
+
+/// Asks every policy about every image. An image goes only if all of them say so; if they differ in what to do, the milder wins.
+pub(crate) fn decide(context: &Context, store: &Store, policies: &[Policy]) -> Result<Verdicts> {
+    let plugins = context.plugins()?;
+    let found = policies.iter().map(|policy| Ok((policy, plugins.prune_policy(&policy.name)?))).collect::<Result<Vec<_>>>()?;
+    let images: Vec<Image> = store.images()?.into_iter().filter(|image| image.child_of.is_empty() || image.is_tagged()).collect();
+    let summaries = summaries(store, &images)?;
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    let mut votes: Vec<Vec<Vote>> = images.iter().map(|_| Vec::new()).collect();
+    for (policy, plugin) in found {
+        vote(context, plugin, policy, now, &summaries, &mut votes)?;
+    }
+    let mut verdicts = Verdicts::default();
+    for (image, votes) in images.iter().zip(&votes) {
+        count(image, votes, &mut verdicts);
+    }
+    Ok(verdicts)
+}
+
+/// One policy's word on one image.
+struct Vote {
+    policy: String,
+    action: Action,
+    reason: String,
+}
+
+fn vote(context: &Context, plugin: &Plugin, policy: &Policy, now: u64, summaries: &[Summary], votes: &mut [Vec<Vote>]) -> Result<()> {
+    let answer = plugin.decide(&policy.name, now, &policy.options, summaries);
+    context.show_log(plugin);
+    let mut own: Vec<Option<Vote>> = votes.iter().map(|_| None).collect();
+    for verdict in answer? {
+        own[verdict.index as usize] = Some(Vote { policy: policy.name.clone(), action: verdict.action, reason: verdict.reason });
+    }
+    for (all, one) in votes.iter_mut().zip(own) {
+        let silent = || Vote { policy: policy.name.clone(), action: Action::Keep, reason: String::new() };
+        all.push(one.unwrap_or_else(silent));
+    }
+    Ok(())
+}
+
+fn count(image: &Image, votes: &[Vote], verdicts: &mut Verdicts) {
+    let keeps = votes.iter().find(|vote| vote.action == Action::Keep);
+    let goes: Vec<&Vote> = votes.iter().filter(|vote| vote.action != Action::Keep).collect();
+    match (keeps, &goes[..]) {
+        (_, []) => {
+            if let Some(vote) = keeps.filter(|vote| !vote.reason.is_empty()) {
+                verdicts.kept.push((image.id.clone(), format!("{}: {}", vote.policy, vote.reason)));
+            }
+        }
+        (Some(vote), _) => {
+            let reason = if vote.reason.is_empty() { "does not want it removed" } else { &vote.reason };
+            verdicts.kept.push((image.id.clone(), format!("{}: {reason}", vote.policy)));
+        }
+        (None, goes) => {
+            let mild = goes.iter().any(|vote| vote.action == Action::Untag);
+            let joined = |part: fn(&Vote) -> &str, by: &str| goes.iter().map(|vote| part(vote)).collect::<Vec<_>>().join(by);
+            verdicts.decisions.push(Decision {
+                image: image.id.clone(),
+                action: if mild { nacre_store::Action::Untag } else { nacre_store::Action::Delete },
+                reason: joined(|vote| &vote.reason, "; "),
+                policy: joined(|vote| &vote.policy, ", "),
+            });
+        }
+    }
+}
+
+fn summaries(store: &Store, images: &[Image]) -> Result<Vec<Summary>> {
+    let (in_use, sizes) = (store.in_use()?, store.shared_sizes(images)?);
+    let seconds = |at: i64| u64::try_from(at).unwrap_or_default();
+    let summary = |image: &Image, shared: u64| Summary {
+        id: image.id.to_string(),
+        names: image.references.iter().map(ToString::to_string).collect(),
+        dangling: image.is_dangling(),
+        created: seconds(image.created.unwrap_or(image.recorded)),
+        pulled: image.pulled.map(seconds),
+        built: image.built.map(seconds),
+        last_used: image.last_used.map(seconds),
+        size: image.size,
+        shared,
+        in_use: in_use.contains(&image.id),
+        pinned: image.pinned,
+        labels: image.labels.iter().map(|(key, value)| Kv::new(key, value)).collect(),
+        platforms: image.platforms.iter().filter(|(_, present)| *present).map(|(platform, _)| plugin_platform(platform)).collect(),
+    };
+    Ok(images.iter().zip(sizes).map(|(image, size)| summary(image, size.shared)).collect())
+}
+
+fn plugin_platform(platform: &nacre_oci::Platform) -> nacre_plugin::Platform {
+    nacre_plugin::Platform { os: platform.os.clone(), arch: platform.architecture.clone(), variant: platform.variant.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_have_a_name_and_options() {
+        let policy = Policy::parse("keep-last,keep=3,by=semver").unwrap();
+        assert_eq!((policy.name.as_str(), policy.options.len()), ("keep-last", 2));
+        for text in ["", ",keep=3", "keep=3", "keep-last,keep"] {
+            assert!(Policy::parse(text).is_err(), "'{text}' was accepted");
+        }
+    }
+
+    #[test]
+    fn scores_sort_and_notes_add_up() {
+        let hit = |name: &str| {
+            let text = |s: &str| s.to_owned();
+            let extra = Vec::new();
+            (
+                Hit { name: text(name), description: text(""), stars: 0, official: false, automated: false, registry: text(""), extra },
+                text("a"),
+            )
+        };
+        let pick = |index, score, note: Option<&str>| Pick { index, score, note: note.map(str::to_owned) };
+        let hits = [hit("x"), hit("y")];
+        let out = picked(&hits, vec![pick(0, Some(0.5), None), pick(1, Some(2.0), Some("b"))]);
+        let names: Vec<_> = out.iter().map(|(hit, note)| (hit.name.as_str(), note.as_str())).collect();
+        assert_eq!(names, [("y", "a; b"), ("x", "a")]);
+    }
+}
