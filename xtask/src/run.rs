@@ -1,0 +1,89 @@
+//! Running other programs: cargo, mostly.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask has a parent folder")
+}
+
+/// Runs a command and fails if it does.
+pub fn checked(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} failed: {status}");
+    }
+    Ok(())
+}
+
+/// Whether a program is on the path.
+pub fn found(program: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// Whether this is the superuser.
+pub fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+/// Builds `nacre` and returns its path.
+pub fn build(release: bool) -> Result<PathBuf> {
+    let profile = if release { "release" } else { "dev" };
+    checked(&mut cargo(&["build", "--quiet", "--package", "nacre-cli", "--profile", profile]))?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    Ok(target.join(if release { "release" } else { "debug" }).join("nacre"))
+}
+
+/// Builds one of the examples' plugins and installs it as a user would: its two files in a folder of its name.
+pub fn install_example(name: &str, plugins: &Path) -> Result<()> {
+    let examples = root().join("examples");
+    let target = root().join("target/guests");
+    let build = ["build", "--quiet", "--release", "--target", "wasm32-wasip2", "--package", name];
+    checked(cargo(&build).arg("--manifest-path").arg(examples.join("Cargo.toml")).env("CARGO_TARGET_DIR", &target))?;
+    let folder = plugins.join(name);
+    fs::create_dir_all(&folder)?;
+    fs::copy(examples.join(name).join("plugin.toml"), folder.join("plugin.toml"))?;
+    let component = target.join("wasm32-wasip2/release").join(format!("{}.wasm", name.replace('-', "_")));
+    fs::copy(component, folder.join("plugin.wasm"))?;
+    Ok(())
+}
+
+/// Every test of the workspace, and of the guests.
+pub fn tests(args: &[String]) -> Result<()> {
+    let nacre = build(false)?;
+    let nextest = found("cargo-nextest");
+    let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
+    checked(cargo(runner).arg("--workspace").args(args).env("NACRE_BIN", nacre))?;
+    for guests in ["plugins", "examples"] {
+        let manifest = format!("{guests}/Cargo.toml");
+        let target = root().join("target/guests-native");
+        checked(cargo(&["test", "--quiet", "--manifest-path", &manifest]).env("CARGO_TARGET_DIR", target))?;
+    }
+    Ok(())
+}
+
+/// Formatting, clippy, and the dependency rules where cargo-deny is installed.
+pub fn lint() -> Result<()> {
+    checked(&mut cargo(&["fmt", "--all", "--check"]))?;
+    for guests in ["plugins", "examples", "tests/guests"] {
+        checked(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", &format!("{guests}/Cargo.toml")]))?;
+    }
+    checked(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    if !found("cargo-deny") {
+        eprintln!("cargo-deny is not installed: licences and sources were not checked");
+        return Ok(());
+    }
+    checked(&mut cargo(&["deny", "check", "bans", "licenses", "sources"]))
+}
