@@ -10,7 +10,7 @@ use std::{
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
 use nacre_oci::{Digest, Reference, Result};
@@ -190,5 +190,5 @@ async fn end_point(app: &Arc<App>, route: Route, request: Request) -> Result<Res
 }
 
 fn not_allowed() -> Failure {
-    Failure::new(Code::Unsupported, "the end point does not know this method").status(StatusCode::METHOD_NOT_ALLOWED)
+    Failure::new(Code::Unsupported, "the end point does not know this method")
 }

@@ -41,8 +41,8 @@ pub(crate) async fn get(app: &Arc<App>, digest: Digest, head: bool, headers: &He
         Span::Whole => (StatusCode::OK, 0, size),
         Span::Part(first, last) => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
         Span::Unsatisfiable => {
-            let beyond = Failure::new(Code::RangeInvalid, format!("the range lies beyond the blob's {size} bytes"));
-            return Err(beyond.header(header::CONTENT_RANGE, &format!("bytes */{size}")));
+            let beyond = Failure::new(Code::SizeInvalid, format!("the range lies beyond the blob's {size} bytes"));
+            return Err(beyond.status(StatusCode::RANGE_NOT_SATISFIABLE).header(header::CONTENT_RANGE, &format!("bytes */{size}")));
         }
     };
     let part =

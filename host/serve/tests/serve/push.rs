@@ -261,12 +261,21 @@ async fn an_unfinished_push_survives_a_prune_by_another_process() {
     }
 }
 
+/// Ends the pruner, also where the test fails.
+struct Done(Arc<AtomicBool>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_push_at_once_while_another_process_prunes() {
     let server = Server::start().await;
     let other = Store::open(server.store.root()).unwrap();
-    let done = Arc::new(AtomicBool::new(false));
-    let stop = Arc::clone(&done);
+    let done = Done(Arc::default());
+    let stop = Arc::clone(&done.0);
     let pruner = tokio::task::spawn_blocking(move || {
         while !stop.load(Ordering::Relaxed) {
             prune(&other);
@@ -282,7 +291,7 @@ async fn many_push_at_once_while_another_process_prunes() {
         root
     };
     let roots = futures_util::future::join_all((0..16).map(push)).await;
-    done.store(true, Ordering::Relaxed);
+    drop(done);
     pruner.await.unwrap();
     for root in roots {
         nacre_oci::validate(&server.store, &root, &Select::All).unwrap();

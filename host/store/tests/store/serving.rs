@@ -1,4 +1,4 @@
-use nacre_oci::{Descriptor, Digest, Error, Manifest, RawManifest, Select, media_type};
+use nacre_oci::{Descriptor, Digest, Error, Manifest, RawManifest, Reference, Select, media_type};
 use nacre_store::Acquired;
 
 use crate::support::{Fixture, files_in, layer_of};
@@ -91,4 +91,47 @@ fn referrers_are_found_by_subject_and_type() {
     let found = fixture.store.referrers(&subject.digest, Some("test/sbom")).unwrap();
     assert_eq!((found.len(), &found[0].digest, found[0].annotations["by"].as_str()), (1, &sbom.digest, "test/sbom"));
     assert!(fixture.store.referrers(&signature.digest, None).unwrap().is_empty());
+}
+
+#[test]
+fn a_repository_holds_its_names_their_parts_and_what_lost_its_name() {
+    let fixture = Fixture::new();
+    let (app, other): (Reference, Reference) = ("team/app".parse().unwrap(), "team/other".parse().unwrap());
+    let first = fixture.pulled("1", &["team/app:1"]);
+    assert_eq!(fixture.store.held(&app, &first.digest).unwrap().images, std::slice::from_ref(&first.digest));
+    assert!(matches!(fixture.store.held(&other, &first.digest), Err(Error::NotFound { .. })));
+    let layer = layer_of(&fixture, &first).digest;
+    assert!(matches!(fixture.store.held(&app, &layer), Err(Error::NotFound { .. })), "a layer is no manifest");
+    fixture.pulled("2", &["team/app:1"]);
+    assert_eq!(fixture.store.held(&app, &first.digest).unwrap().raw, fixture.raw(&first));
+
+    let index = nacre_tests::images::multi_platform(&fixture.memory);
+    let select = Select::Platforms(vec!["linux/arm64".parse().unwrap()]);
+    fixture.get(&index, &["team/app:both"], select, Acquired::Pulled);
+    let parts = fixture.raw(&index).document().unwrap();
+    let parts: Vec<&Digest> = parts.children().into_iter().map(|part| &part.digest).collect();
+    assert_eq!(fixture.store.held(&app, parts[1]).unwrap().images, std::slice::from_ref(&index.digest));
+    let missing = fixture.store.held(&app, parts[0]).unwrap_err().to_string();
+    assert!(missing.contains("only other platforms"), "{missing}");
+}
+
+#[test]
+fn a_lease_lets_go_of_some_and_keeps_the_rest() {
+    let fixture = Fixture::new();
+    let lease = fixture.store.lease().unwrap();
+    let digests: Vec<Digest> = [b"one", b"two"]
+        .into_iter()
+        .map(|bytes| {
+            let mut upload = fixture.store.upload().unwrap();
+            upload.append(bytes).unwrap();
+            upload.finish(&Digest::of(bytes), &lease).unwrap().digest
+        })
+        .collect();
+    lease.release([&digests[0]]).unwrap();
+    let other = fixture.other();
+    other.apply(&other.plan(vec![]).unwrap()).unwrap();
+    assert_eq!(other.blob_size(&digests[0]).unwrap(), None);
+    assert_eq!(other.blob_size(&digests[1]).unwrap(), Some(3));
+    lease.protect([&digests[0]]).unwrap();
+    assert_eq!(other.in_use().unwrap().len(), 2);
 }
