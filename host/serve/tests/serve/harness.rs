@@ -12,13 +12,14 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 pub(crate) struct Server {
+    /// Goes first: a server that is shutting down would write into it while it is being deleted.
+    folder: TempDir,
     pub(crate) address: String,
     pub(crate) store: Store,
     pub(crate) log: Arc<Mutex<Vec<String>>>,
     client: Client,
     stop: oneshot::Sender<()>,
     task: JoinHandle<nacre_oci::Result<()>>,
-    folder: TempDir,
 }
 
 pub(crate) struct Answer {
@@ -46,7 +47,7 @@ impl Server {
         // Plain HTTP only; but the client wants to know how it would encrypt.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { address, store, log, client, stop, task, folder }
+        Self { folder, address, store, log, client, stop, task }
     }
 
     /// Shuts down and waits for it; the store's folder is left.
