@@ -92,6 +92,7 @@ fn by_prefix(db: &Connection, text: &str) -> rusqlite::Result<Vec<Digest>> {
         return Ok(Vec::new());
     }
     let from = format!("{algorithm}:{digits}");
-    let mut select = db.prepare_cached("SELECT digest FROM images WHERE digest >= ?1 AND digest < ?1 || 'g'")?;
-    select.query_map([from], |row| digest(row, 0))?.collect()
+    // 'g' comes after every digit.
+    let mut select = db.prepare_cached("SELECT digest FROM images WHERE digest >= ? AND digest < ?")?;
+    select.query_map([&from, &format!("{from}g")], |row| digest(row, 0))?.collect()
 }

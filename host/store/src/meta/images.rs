@@ -133,12 +133,17 @@ pub(crate) fn get(db: &Connection, id: &Digest) -> rusqlite::Result<Option<Image
 
 /// All images, by digest.
 pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<Image>> {
-    let mut names = references::all(db)?;
+    // Both lists are sorted by digest, so they are read side by side: a listing of very many images is one pass.
+    let mut names = references::all(db)?.into_iter().peekable();
     let mut parents = parents_of_images(db)?;
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM images ORDER BY digest"))?;
     let mut images: Vec<Image> = select.query_map([], read_row)?.collect::<Result<_, _>>()?;
     for image in &mut images {
-        image.references = names.remove(&image.id).unwrap_or_default();
+        while let Some((id, name)) = names.next_if(|(id, _)| *id <= image.id) {
+            if id == image.id {
+                image.references.push(name);
+            }
+        }
         image.child_of = parents.remove(&image.id).unwrap_or_default();
     }
     Ok(images)

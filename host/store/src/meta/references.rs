@@ -1,7 +1,5 @@
 //! Names: a repository and a tag or digest, each standing for one image.
 
-use std::collections::HashMap;
-
 use nacre_oci::{Digest, Error, Reference, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
@@ -34,16 +32,11 @@ pub(crate) fn of(db: &Connection, image: &Digest) -> rusqlite::Result<Vec<Refere
     rows.collect()
 }
 
-/// All names by image, sorted.
-pub(crate) fn all(db: &Connection) -> rusqlite::Result<HashMap<Digest, Vec<Reference>>> {
-    let mut all: HashMap<Digest, Vec<Reference>> = HashMap::new();
-    let mut select = db.prepare_cached("SELECT image, name, selector FROM refs ORDER BY name, selector")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let reference = build(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?)?;
-        all.entry(digest(row, 0)?).or_default().push(reference);
-    }
-    Ok(all)
+/// All names with their images, sorted by image and name.
+pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<(Digest, Reference)>> {
+    let mut select = db.prepare_cached("SELECT image, name, selector FROM refs INDEXED BY refs_image ORDER BY image, name, selector")?;
+    let rows = select.query_map([], |row| Ok((digest(row, 0)?, build(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?)?)))?;
+    rows.collect()
 }
 
 /// Makes a name stand for an image, and says what else it stood for before.
