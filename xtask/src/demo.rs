@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -39,7 +39,7 @@ const SCRIPT: &[&str] = &[
     "nacre pin $R/team/build:1.0.0",
     "nacre image prune --dry-run --policy keep-last,keep=2,by=semver",
     "nacre image prune --dry-run --policy least-recently-used,budget=5MB",
-    "nacre image prune --dry-run --policy team-retention",
+    "nacre image prune --dry-run --policy team-retention --policy keep-last,keep=2",
     "nacre image prune --dry-run --all --filter until=24h",
     "# Write a plan, read it, carry it out",
     "nacre image prune --policy keep-last,keep=2,by=semver --plan plan.json",
@@ -137,9 +137,12 @@ impl Stage<'_> {
         let line = line.replace("$R", address);
         let mut command = self.command("store");
         let words = shell_words(&line);
-        let output = command.args(&words[1..]).output()?;
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        if !output.status.success() {
+        let (mut reader, writer) = std::io::pipe()?;
+        let mut child = command.args(&words[1..]).stdout(writer.try_clone()?).stderr(writer).spawn()?;
+        drop(command);
+        let mut text = String::new();
+        reader.read_to_string(&mut text)?;
+        if !child.wait()?.success() {
             bail!("$ {line}\n{text}");
         }
         Ok(format!("$ {line}\n{text}\n"))

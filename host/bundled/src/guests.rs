@@ -34,6 +34,11 @@ pub fn build(cargo: &OsStr, workspace: &Path, target_dir: &Path) -> Result<PathB
     for name in HOST_ONLY {
         command.env_remove(name);
     }
+    // The same component from the same source, whoever builds it and wherever.
+    let home = |path: &Path| format!("--remap-path-prefix={}=.", path.display());
+    let cargo_home = std::env::home_dir().map(|user| user.join(".cargo"));
+    let remapped: Vec<String> = cargo_home.iter().map(|path| home(path)).chain([home(workspace)]).collect();
+    command.env("CARGO_ENCODED_RUSTFLAGS", remapped.join("\u{1f}"));
     let output = command.output().map_err(|error| format!("cannot run {}: {error}", cargo.display()))?;
     if output.status.success() {
         return Ok(target_dir.join(TARGET).join("release"));

@@ -39,7 +39,7 @@ impl Plugins {
     /// does not exist is empty.
     ///
     /// `cache_dir` is where compiled plugins are kept; it is made with mode 0700 when it is needed.
-    /// `settings` are the user's, by plugin name; each key takes the place of the manifest's.
+    /// `settings` are the user's, by plugin name with or without its publisher; each key takes the place of the manifest's.
     pub fn discover(dirs: &[PathBuf], bundled: &[Bundled], cache_dir: &Path, settings: &BTreeMap<String, Settings>) -> Plugins {
         let mut plugins = Plugins { found: Vec::new(), broken: Vec::new() };
         let runtime = Arc::new(Runtime::new(cache_dir.to_owned()));
@@ -65,12 +65,13 @@ impl Plugins {
         self.broken.iter()
     }
 
-    /// The plugin of this name.
+    /// The plugin of this name; the publisher in front may be left out.
     ///
     /// # Errors
     /// There is none; the error lists all names.
     pub fn get(&self, name: &str) -> Result<&Plugin, Error> {
-        let found = self.list().find(|plugin| plugin.name() == name);
+        let exact = self.list().find(|plugin| plugin.name() == name);
+        let found = exact.or_else(|| self.list().find(|plugin| short(plugin.name()) == name));
         found.ok_or_else(|| Error::UnknownPlugin {
             name: name.into(),
             known: self.known(|plugin| std::slice::from_ref(&plugin.manifest.plugin.name)),
@@ -139,7 +140,7 @@ impl Plugins {
             return first.shadows.push(origin);
         }
         let mut merged = manifest.settings.clone();
-        merged.extend(settings.get(name).cloned().unwrap_or_default());
+        merged.extend(settings.get(name).or_else(|| settings.get(short(name))).cloned().unwrap_or_default());
         self.found.push(Plugin {
             manifest,
             origin,
@@ -151,6 +152,11 @@ impl Plugins {
             log: Mutex::new(Log::default()),
         });
     }
+}
+
+/// The name without its publisher.
+fn short(name: &str) -> &str {
+    name.rsplit_once('/').map_or(name, |(_, short)| short)
 }
 
 fn filter_keys(plugin: &Plugin) -> &[String] {

@@ -85,15 +85,9 @@ fn is_hub(host: &str) -> bool {
 fn row(args: &Args, hit: &Hit, note: &str) -> Vec<Cell> {
     let description = if args.no_trunc { hit.description.clone() } else { ellipsis(&hit.description, 45) };
     let (stars, registry) = (hit.stars.to_string(), hit.registry.as_str());
-    vec![
-        hit.name.as_str().into(),
-        description.into(),
-        stars.into(),
-        hit.official.into(),
-        hit.automated.into(),
-        registry.into(),
-        note.into(),
-    ]
+    // With its registry in front the name can be pulled as it stands.
+    let name = if is_hub(registry) { hit.name.clone() } else { format!("{registry}/{}", hit.name) };
+    vec![name.into(), description.into(), stars.into(), hit.official.into(), hit.automated.into(), registry.into(), note.into()]
 }
 
 fn list_tags(context: &Context, args: &Args) -> Result<()> {
