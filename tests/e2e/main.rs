@@ -3,7 +3,23 @@
 //! They test `target/<profile>/nacre`, or what `NACRE_BIN` names: `cargo build -p nacre-cli` first.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod config;
+mod fixture;
+mod help;
+mod history;
+mod images;
+mod inspect;
+mod login;
+mod plugins;
+mod proxy;
+mod prune;
+mod pull;
+mod push;
+mod rmi;
 mod start;
+mod support;
+mod tag;
+mod terminal;
 
 /// A file that no `mod` names would be a test that never runs.
 #[test]

@@ -58,17 +58,18 @@ const COLUMNS: &Columns = &[
     ("LastUsed", "LAST USED"),
 ];
 
-const RAW: &str =
-    "repository: {{.Repository}}\\ntag: {{.Tag}}\\nimage_id: {{.ID}}\\ncreated_at: {{.CreatedAt}}\\nvirtual_size: {{.Size}}\\n";
+const RAW: &str = "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let store = context.store()?;
     let images = chosen(&store, args)?;
     let digest = if args.digests { "\t{{.Digest}}" } else { "" };
     let default = format!("{{{{.Repository}}}}\t{{{{.Tag}}}}{digest}\t{{{{.ID}}}}\t{{{{.CreatedSince}}}}\t{{{{.Size}}}}");
-    let format = if args.quiet && args.format.is_empty() { "{{.ID}}" } else { &args.format };
-    let rows = rows(&store, args, &images)?;
-    context.write(&Format::parse(format, &default, Some(&RAW.replace("\\n", "\n")))?.render(COLUMNS, &rows)?)
+    let only_ids = args.quiet && ["", "table", "raw"].contains(&args.format.as_str());
+    let (default, raw) = if only_ids { ("{{.ID}}", "image_id: {{.ID}}") } else { (default.as_str(), RAW) };
+    let format = if only_ids && args.format != "raw" { default } else { &args.format };
+    let rows = rows(&store, args, &images, only_ids)?;
+    context.write(&Format::parse(format, default, Some(raw))?.render(COLUMNS, &rows)?)
 }
 
 /// The images that pass every filter, newest first, with those of their names that do.
@@ -125,7 +126,7 @@ impl Window {
     }
 }
 
-fn rows(store: &Store, args: &Args, images: &[(Image, Vec<Reference>)]) -> Result<Vec<Vec<Cell>>> {
+fn rows(store: &Store, args: &Args, images: &[(Image, Vec<Reference>)], only_ids: bool) -> Result<Vec<Vec<Cell>>> {
     // Sharing costs a walk over everything: only where a template asks for it.
     let wants_sizes = ["SharedSize", "UniqueSize", "json"].iter().any(|field| args.format.contains(field));
     let all: Vec<Image> = if wants_sizes { images.iter().map(|(image, _)| image.clone()).collect() } else { Vec::new() };
@@ -134,7 +135,7 @@ fn rows(store: &Store, args: &Args, images: &[(Image, Vec<Reference>)]) -> Resul
     for (n, (image, names)) in images.iter().enumerate() {
         let shares = sizes.get(n).map(|s| [size(s.shared), size(s.unique)]).unwrap_or(["N/A".into(), "N/A".into()]);
         let row = |repository: String, tag: &str, digest: &str| row(args, image, repository, tag, digest, &shares);
-        if args.quiet {
+        if only_ids {
             rows.push(row(String::new(), "", ""));
             continue;
         }
