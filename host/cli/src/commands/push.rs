@@ -1,5 +1,5 @@
 use anyhow::{Result, bail};
-use nacre_oci::{Descriptor, Document, Platform, Reference, Select, copy, pick_platform, read_document};
+use nacre_oci::{Descriptor, Document, Platform, Reference, Select, copy, pick_platform, platform_of, read_document};
 use nacre_store::{Found, Store};
 
 use crate::{
@@ -47,7 +47,8 @@ fn push(context: &Context, args: &Args, store: &Store, reference: &Reference) ->
     let tag = reference.selector();
     copy(store, &repository, &root, std::slice::from_ref(&tag), &options(Select::All, &*progress))?;
     drop(progress);
-    store.touch(&[found.image.id])?;
+    store.touch(std::slice::from_ref(&found.image.id))?;
+    store.add_origin(&reference.without_tag(), &found.image.id)?;
     if args.quiet {
         return context.print(&reference.to_string());
     }
@@ -64,15 +65,27 @@ fn pushable(store: &Store, found: &Found, platforms: &Platforms) -> Result<Descr
     if platforms.all_platforms && !complete {
         bail!("not every platform of {} is here: pull it with --all-platforms first", found.image.id.short());
     }
-    let wanted = match &platforms.platform[..] {
-        [] if complete => return Ok(root.clone()),
-        [] => Platform::host(),
-        [one] => one.clone(),
+    let here: Vec<Descriptor> = index.manifests.iter().filter(|child| is_here(store, child)).cloned().collect();
+    let child = match (&platforms.platform[..], &here[..]) {
+        ([], _) if complete => return Ok(root.clone()),
+        ([], [only]) => only,
+        ([], _) => pick_platform(store, root, &here, &Platform::host())?,
+        ([one], _) => {
+            let child = pick_platform(store, root, &index.manifests, one)?;
+            if !here.contains(child) {
+                bail!("{one} of {} is not here: pull it with --platform {one} first", found.image.id.short());
+            }
+            child
+        }
         _ => bail!("push one platform at a time, or all of them"),
     };
-    let child = pick_platform(store, root, &index.manifests, &wanted)?;
     if platforms.platform.is_empty() {
-        warn(&format!("only a part of the index is here: pushing its image for {wanted} alone (pull with --all-platforms for the whole)"));
+        let platform = platform_of(store, child)?.map(|platform| format!(" for {platform}")).unwrap_or_default();
+        warn(&format!("only a part of the index is here: pushing its image{platform} alone (pull with --all-platforms for the whole)"));
     }
     Ok(Descriptor { platform: None, ..child.clone() })
+}
+
+fn is_here(store: &Store, child: &Descriptor) -> bool {
+    child.is_document() && !child.is_attestation() && read_document(store, child).is_ok()
 }
