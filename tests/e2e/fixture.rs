@@ -8,17 +8,14 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use nacre_oci::{Descriptor, Digest, Memory, Options, Select, Silent, copy, validate};
-use nacre_store::{Acquired, Store};
+use nacre_oci::{Descriptor, Digest, Memory, Options, Select, Silent, copy};
+use nacre_store::Acquired;
 use nacre_tests::{
     images::{Recipe, image, layer},
     sandbox::Sandbox,
 };
 
-/// The sandbox's store, opened beside the binary.
-pub(crate) fn store(sandbox: &Sandbox) -> Store {
-    Store::open(sandbox.root()).unwrap()
-}
+pub(crate) use crate::support::store;
 
 /// RFC 3339, this many hours before now.
 pub(crate) fn hours_ago(hours: i64) -> String {
@@ -64,11 +61,8 @@ pub(crate) fn arrived(sandbox: &Sandbox, id: &Digest, hours: i64) {
 /// Every image is there, whole and as its digests say, and there is nothing else.
 #[track_caller]
 pub(crate) fn assert_whole(sandbox: &Sandbox) {
-    let store = store(sandbox);
-    for image in store.images().unwrap() {
-        validate(&store, &image.descriptor, &Select::Present).unwrap();
-    }
-    let plan = store.plan(Vec::new()).unwrap();
+    crate::support::whole(sandbox);
+    let plan = store(sandbox).plan(Vec::new()).unwrap();
     assert_eq!((plan.blobs, plan.bytes), (0, 0), "something is left over");
 }
 

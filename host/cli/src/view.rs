@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail};
 use nacre_oci::{
-    Descriptor, Document, ImageConfig, MAX_CONFIG, Manifest, Platform, Source, media_type, pick_platform, platform_of, read_document,
-    read_small,
+    Descriptor, Document, Error, ImageConfig, MAX_CONFIG, Manifest, Platform, Source, media_type, pick_platform, platform_of,
+    read_document, read_small,
 };
 
 /// An image's documents.
@@ -19,9 +19,9 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// The config's and the layers' bytes, compressed.
+    /// The manifest's, the config's and the layers' bytes, compressed.
     pub(crate) fn size(&self) -> u64 {
-        self.manifest.config.size + self.manifest.layers.iter().map(|layer| layer.size).sum::<u64>()
+        self.descriptor.size + self.manifest.config.size + self.manifest.layers.iter().map(|layer| layer.size).sum::<u64>()
     }
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn view(source: &dyn Source, root: &Descriptor, platform: Option<&Pla
         Document::Index(index) => {
             let listed = platforms(source, &index.manifests);
             let child = match platform {
-                Some(wanted) => exactly(root, &listed, wanted)?,
+                Some(wanted) => present(source, exactly(root, &listed, wanted)?, wanted)?,
                 None => best(source, root, &index.manifests)?,
             };
             let inner = view(source, &child, None)?;
@@ -70,6 +70,16 @@ fn exactly(root: &Descriptor, listed: &[(Descriptor, Platform)], wanted: &Platfo
             let available: Vec<String> = listed.iter().map(|(_, own)| own.to_string()).collect();
             bail!("no manifest for {wanted} in image {}; it has {}", root.digest.short(), available.join(", "))
         }
+    }
+}
+
+/// The child, unless only the index that lists it was fetched.
+fn present(source: &dyn Source, child: Descriptor, wanted: &Platform) -> Result<Descriptor> {
+    match read_document(source, &child) {
+        Err(Error::NotFound { .. }) => {
+            bail!("the image for {wanted} was not fetched: 'nacre pull --platform {wanted} NAME' does that")
+        }
+        _ => Ok(child),
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Removed {
 /// [`Error::Conflict`] if it has to be forced, or if the image is pinned, which no force overrides.
 pub fn removal(found: &Found, force: bool) -> Result<Removal> {
     let image = &found.image;
-    let untag = match &found.by {
+    let mut untag = match &found.by {
         By::Id if force || is_single(&image.references) => image.references.clone(),
         By::Id => {
             let id = image.id.short();
@@ -49,6 +49,8 @@ pub fn removal(found: &Found, force: bool) -> Result<Removal> {
         }
         By::Name(name) => names_to_untag(image, name, force)?,
     };
+    // As in Docker, tags before digests.
+    untag.sort_by_key(|name| name.tag().is_none());
     let delete = untag.len() == image.references.len();
     if delete && image.pinned {
         let name = image.references.first().map_or_else(|| image.id.short().to_owned(), Reference::familiar);
