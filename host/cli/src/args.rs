@@ -20,14 +20,14 @@ pub(crate) struct Cli {
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The folder that holds everything nacre keeps
-    #[arg(long, value_name = "FOLDER", env = "NACRE_ROOT", global = true, hide_env = true)]
+    /// The folder that holds everything nacre keeps [env: NACRE_ROOT]
+    #[arg(long, value_name = "FOLDER", global = true)]
     pub root: Option<PathBuf>,
-    /// The folder to look for plugins in, instead of the user's and the system's
-    #[arg(long, value_name = "FOLDER", env = "NACRE_PLUGINS", global = true, hide_env = true)]
+    /// The folder to look for plugins in, instead of the user's and the system's [env: NACRE_PLUGINS]
+    #[arg(long, value_name = "FOLDER", global = true)]
     pub plugins: Option<PathBuf>,
-    /// The configuration file, instead of the user's
-    #[arg(long, value_name = "FILE", env = "NACRE_CONFIG", global = true, hide_env = true)]
+    /// The configuration file, instead of the user's [env: NACRE_CONFIG]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// How to show what goes on
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Mode::Auto, global = true)]

@@ -36,18 +36,21 @@ impl Paths {
         let under = |variable: &str, rest: &str| absolute(variable).or_else(|| home.as_ref().map(|home| home.join(rest)));
         let data = under("XDG_DATA_HOME", ".local/share").map(|data| data.join("nacre"));
         let default_root = if root_user { Some(PathBuf::from("/var/lib/nacre")) } else { data.clone() };
-        let root = global.root.clone().or(default_root).context("neither HOME nor NACRE_ROOT is set: use --root FOLDER")?;
-        let plugins = match &global.plugins {
-            Some(folder) => vec![folder.clone()],
+        // Read here and not by clap, which would show them in every line of usage.
+        let given = |option: &Option<PathBuf>, variable| option.clone().or_else(|| env::var_os(variable).map(PathBuf::from));
+        let config_named = given(&global.config, "NACRE_CONFIG");
+        let root = given(&global.root, "NACRE_ROOT").or(default_root).context("neither HOME nor NACRE_ROOT is set: use --root FOLDER")?;
+        let plugins = match given(&global.plugins, "NACRE_PLUGINS") {
+            Some(folders) => env::split_paths(&folders).collect(),
             None => data.iter().map(|data| data.join("plugins")).chain([PathBuf::from("/usr/lib/nacre/plugins")]).collect(),
         };
-        let config = global.config.clone().or_else(|| under("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("nacre/config.toml")));
+        let default_config = under("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("nacre/config.toml"));
         Ok(Self {
             cache: root.join("cache"),
             root,
             plugins,
-            config,
-            config_named: global.config.is_some(),
+            config_named: config_named.is_some(),
+            config: config_named.or(default_config),
             auth_files: auth_files(home.as_deref()),
             certificates: certificates(home.as_deref()),
         })
