@@ -32,7 +32,8 @@ fn duration(opts: &Options, key: &str, default: &str) -> Result<u64, Error> {
 }
 
 fn last_use(image: &Summary) -> u64 {
-    image.last_used.or(image.pulled).or(image.built).unwrap_or(image.created)
+    let known = [image.last_used, image.pulled, image.built];
+    known.into_iter().flatten().max().unwrap_or(image.created)
 }
 
 fn tags(image: &Summary) -> impl Iterator<Item = &str> {

@@ -166,7 +166,8 @@ fn summaries(store: &Store, images: &[Image]) -> Result<Vec<Summary>> {
         names: image.references.iter().map(ToString::to_string).collect(),
         dangling: image.is_dangling(),
         created: seconds(image.created.unwrap_or(image.recorded)),
-        pulled: image.pulled.map(seconds),
+        // What came in another way, such as from an archive, came when it was recorded.
+        pulled: image.pulled.or(image.built.is_none().then_some(image.recorded)).map(seconds),
         built: image.built.map(seconds),
         last_used: image.last_used.map(seconds),
         size: image.size,

@@ -58,7 +58,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         show(context, &plan)?;
         return args.plan.as_deref().map_or(Ok(()), |file| write_plan(file, &plan));
     }
-    if args.force || confirmed(args, &plan)? {
+    let does_nothing = plan.items.is_empty() && (plan.blobs, plan.bytes) == (0, 0);
+    if args.force || does_nothing || confirmed(&plan)? {
         report(context, &store.apply(&plan)?)?;
     }
     Ok(())
@@ -127,13 +128,13 @@ fn show(context: &Context, plan: &Plan) -> Result<()> {
 }
 
 /// Asks, naming what will go.
-fn confirmed(args: &Args, plan: &Plan) -> Result<bool> {
+fn confirmed(plan: &Plan) -> Result<bool> {
     let mut ask = io::stderr().lock();
-    let what = match (plan.items.len(), args.all) {
-        (0, _) => "content that no image needs".to_owned(),
-        (count, _) => format!("{count} image{} and content that no other image needs", if count == 1 { "" } else { "s" }),
+    let what = match plan.items.len() {
+        0 => "content that no image needs.".to_owned(),
+        count => format!("{count} image{} and content that no other image needs:", if count == 1 { "" } else { "s" }),
     };
-    writeln!(ask, "WARNING! This will remove {what}:")?;
+    writeln!(ask, "WARNING! This will remove {what}")?;
     for item in &plan.items {
         writeln!(ask, "  - {} {}", item.image.short(), crate::output::escape::visible(&names(&item.names)))?;
     }
