@@ -3,7 +3,9 @@
 //! They test `target/<profile>/nacre`, or what `NACRE_BIN` names: `cargo build -p nacre-cli` first.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod archives;
 mod config;
+mod copy;
 mod fixture;
 mod help;
 mod history;
@@ -16,6 +18,7 @@ mod prune;
 mod pull;
 mod push;
 mod rmi;
+mod serve;
 mod start;
 mod support;
 mod tag;

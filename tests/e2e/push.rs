@@ -7,9 +7,7 @@ use nacre_tests::{
     sandbox::Sandbox,
 };
 
-use crate::{
-    support::{place, place_multi_platform, skopeo_digest, whole},
-};
+use crate::support::{place, place_multi_platform, skopeo_digest, whole};
 
 #[test]
 fn a_whole_index_arrives_as_it_is() {
