@@ -103,7 +103,12 @@ impl Context {
         let log = plugin.take_log();
         if self.global.debug {
             for entry in &log.entries {
-                warn(&format!("plugin {}: {:?}: {}", plugin.name(), entry.level, entry.message));
+                let level = format!("{:?}", entry.level).to_lowercase();
+                let fields: String = entry.fields.iter().map(|field| format!(" {}={}", field.key, field.value)).collect();
+                warn(&format!("plugin {}: {level}: {}{fields}", plugin.name(), entry.message));
+            }
+            if log.dropped > 0 {
+                warn(&format!("plugin {}: {} more log entries were dropped", plugin.name(), log.dropped));
             }
         }
     }
@@ -160,8 +165,11 @@ fn authorities(folders: &[PathBuf]) -> BTreeMap<String, Vec<PathBuf>> {
     let list = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
     for host in folders.iter().flat_map(|folder| list(folder)) {
         let Some(name) = host.file_name().and_then(|name| name.to_str()) else { continue };
-        let certificates = list(&host).into_iter().filter(|path| path.extension().is_some_and(|e| e == "crt"));
-        found.entry(name.to_owned()).or_default().extend(certificates);
+        let mut certificates = list(&host).into_iter().filter(|path| path.extension().is_some_and(|e| e == "crt")).peekable();
+        // A folder with nothing in it says nothing about its host.
+        if certificates.peek().is_some() {
+            found.entry(name.to_owned()).or_default().extend(certificates);
+        }
     }
     found
 }

@@ -3,7 +3,7 @@ use nacre_plugin::Plugin;
 
 use crate::{
     context::Context,
-    failure::warn,
+    failure::{Shown, warn},
     output::format::{Cell, Columns, Format, inspect},
 };
 
@@ -41,8 +41,18 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<()> {
             context.write(&Format::parse(format, default, None)?.render(COLUMNS, &rows)?)
         }
         Command::Inspect { names, format } => {
-            let found = names.iter().map(|name| Ok(plugins.get(name)?.inspect()?)).collect::<Result<Vec<_>>>()?;
-            context.write(&inspect(format, &found)?)
+            let (mut found, mut failed) = (Vec::new(), false);
+            for name in names {
+                match plugins.get(name).and_then(Plugin::inspect) {
+                    Ok(plugin) => found.push(plugin),
+                    Err(error) => {
+                        failed = true;
+                        warn(&error.to_string());
+                    }
+                }
+            }
+            context.write(&inspect(format, &found)?)?;
+            if failed { Err(Shown.into()) } else { Ok(()) }
         }
     }
 }
