@@ -18,6 +18,7 @@ mod prune;
 mod pull;
 mod push;
 mod rmi;
+mod search;
 mod serve;
 mod start;
 mod support;

@@ -240,6 +240,7 @@ fn an_authority_in_certs_d_is_trusted_for_its_host_alone() {
     let (address, name) = (registry.address(), format!("{}/busybox:1", registry.address()));
     let origin = Sandbox::new();
     place_multi_platform(&origin, &name);
+    fs::create_dir_all(origin.path("home/.config/containers/certs.d").join(&address)).unwrap();
     trust(&origin, ".docker/certs.d", &address, &registry.authority());
     origin.nacre(["push", &name]).ok();
     let sandbox = Sandbox::new();

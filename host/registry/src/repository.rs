@@ -73,9 +73,14 @@ impl Repository {
         kind: &str,
     ) -> Result<Request> {
         let last = path.rsplit('/').next().unwrap_or_default().split('?').next().unwrap_or_default();
-        let near =
-            if endpoint.registry == self.name.registry() { self.name.name() } else { format!("{} at {}", self.name, endpoint.registry) };
-        let what = if last.is_empty() { format!("{kind} {near}") } else { format!("{kind} {last} of {near}") };
+        let name = self.name.name();
+        let what = match (kind, last) {
+            (_, "") => format!("{kind} {name}"),
+            ("manifest", digest) if digest.contains(':') => format!("{kind} {name}@{digest}"),
+            ("manifest", tag) => format!("{kind} {name}:{tag}"),
+            _ => format!("{kind} {last} of {name}"),
+        };
+        let what = if endpoint.registry == self.name.registry() { what } else { format!("{what} at {}", endpoint.registry) };
         let about = About { doing, what, registry: endpoint.registry.clone() };
         let url = endpoint.url(&format!("{}/{path}", self.name.repository()))?;
         Ok(Request::new(method, url, vec![self.scope(actions)], about))
