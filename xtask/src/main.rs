@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo xtask` lists them.
 
+mod bench;
 mod busybox;
 mod demo;
 mod readme;
@@ -25,6 +26,7 @@ fn main() -> Result<()> {
     let readme = rest.iter().any(|arg| arg == "--readme");
     match command {
         "demo" => demo::demo(readme),
+        "bench" => bench::bench(readme),
         "test" => setup::all().and_then(|()| run::tests(rest)),
         "lint" => setup::target().and_then(|()| run::lint()),
         "setup" => setup::all(),
