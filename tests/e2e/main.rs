@@ -12,6 +12,7 @@ mod history;
 mod images;
 mod inspect;
 mod login;
+mod peers;
 mod plugins;
 mod proxy;
 mod prune;
@@ -22,6 +23,7 @@ mod search;
 mod serve;
 mod start;
 mod support;
+mod system;
 mod tag;
 mod terminal;
 
