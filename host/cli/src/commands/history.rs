@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// A name, a digest or an id
     image: String,
     /// `table`, `json` or a Go template: .ID .CreatedSince .CreatedAt .CreatedBy .Size .Comment
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     format: String,
     /// Sizes and times for people; `-H=false` prints bytes and dates
     #[arg(short = 'H', long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]

@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// `table`, `table TEMPLATE`, `json`, `raw` or a Go template: .Repository .Tag .Digest .ID .CreatedSince .CreatedAt .Size …
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     format: String,
     /// Do not cut
     #[arg(long)]

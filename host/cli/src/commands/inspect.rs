@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(required = true)]
     images: Vec<String>,
     /// `json` or a Go template over the same fields
-    #[arg(short, long, default_value = "")]
+    #[arg(short, long, default_value = "", hide_default_value = true)]
     format: String,
     /// The image of this platform
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]

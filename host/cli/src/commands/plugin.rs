@@ -14,7 +14,7 @@ pub(crate) enum Command {
     #[command(alias = "list")]
     Ls {
         /// `table`, `json` or a Go template: .Name .Version .Provides .Origin .Description
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         format: String,
     },
     /// Show what a plugin provides, imports and may do, its digest and its limits
@@ -23,7 +23,7 @@ pub(crate) enum Command {
         #[arg(required = true)]
         names: Vec<String>,
         /// `json` or a Go template over the same fields
-        #[arg(short, long, default_value = "")]
+        #[arg(short, long, default_value = "", hide_default_value = true)]
         format: String,
     },
 }

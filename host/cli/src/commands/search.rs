@@ -20,7 +20,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// `table`, `json` or a Go template: .Name .Description .StarCount .IsOfficial .Registry .Note
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     format: String,
     /// At most this many results
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=100))]

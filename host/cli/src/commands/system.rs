@@ -15,7 +15,7 @@ pub(crate) enum Command {
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// `table`, `json` or a Go template: .Type .TotalCount .Active .Size .Reclaimable
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     format: String,
 }
 
