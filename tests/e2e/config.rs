@@ -75,6 +75,14 @@ fn options_win_over_variables() {
 }
 
 #[test]
+fn an_empty_variable_is_none() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(["images", "-q", "--root", "r"]);
+    command.env("NACRE_CONFIG", "").env("NACRE_PLUGINS", "").env("NACRE_ROOT", "");
+    sandbox.run(command, b"").ok();
+}
+
+#[test]
 fn a_root_that_is_no_store_is_left_alone() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("documents")).unwrap();

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use nacre_oci::{Digest, Memory};
+use nacre_oci::{Digest, Memory, media_type};
 use nacre_tests::{
     images::{Recipe, image, index, layer, multi_platform},
     sandbox::Sandbox,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fixture::{add_labelled, put, store};
 
@@ -117,6 +117,28 @@ fn a_sparse_index_shows_what_is_there() {
     assert_eq!(output.stdout, "s390x [\"linux/amd64\",\"linux/s390x\"]\n");
     let line = sandbox.nacre(["inspect", "--platform", "linux/amd64", "app:1"]).fails(1).stderr;
     assert!(line.contains("linux/amd64") && line.contains("nacre pull --platform linux/amd64"), "{line}");
+}
+
+/// An OCI artifact has no image config.
+#[test]
+fn an_artifact_shows_what_it_has() {
+    let sandbox = Sandbox::new();
+    let memory = Memory::new();
+    let (empty, sbom) = (memory.add("application/vnd.oci.empty.v1+json", *b"{}"), memory.add("text/spdx", *b"sbom"));
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "artifactType": "application/vnd.acme.sbom",
+        "config": empty, "layers": [sbom],
+    });
+    let root = memory.add(media_type::OCI_MANIFEST, manifest.to_string().into_bytes());
+    put(&sandbox, &memory, &root, &["sbom:1"]);
+    let template = "{{(index .Layers 0).mediaType}} {{json .Platforms}} {{json .RootFS.Layers}} {{.Descriptor.artifactType}}";
+    let shown = sandbox.nacre(["inspect", "-f", template, "sbom:1"]).ok();
+    assert_eq!(shown.stdout, "text/spdx [] [] application/vnd.acme.sbom\n");
+    let history = sandbox.nacre(["history", "sbom:1"]).fails(1);
+    let line = format!("nacre: {} is an artifact of type application/vnd.acme.sbom and has no history\n", root.digest.short());
+    assert_eq!((history.stdout.as_str(), history.stderr), ("", line));
+    let listed = sandbox.nacre(["images", "--format", "{{.Repository}} {{.CreatedSince}} [{{.Platforms}}]"]).ok();
+    assert_eq!(listed.stdout, "sbom N/A []\n");
 }
 
 #[test]

@@ -97,6 +97,22 @@ fn until_can_mean_the_arrival() {
     leaves(&sandbox, &[&by_pulled[..], &["until=5h"]].concat(), &["a:latest", "b:1"]);
 }
 
+/// Docker's `until` without a zone is the user's time.
+#[test]
+fn until_is_in_the_users_time_zone() {
+    let (sandbox, _) = shelf();
+    let eight_hours_on = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(8);
+    let clock = eight_hours_on.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let run = |zone: &str| {
+        let mut command = sandbox.command(["image", "prune", "-af", "--filter", &format!("until={clock}")]);
+        command.env("TZ", zone);
+        sandbox.run(command, b"").ok();
+        left(&sandbox)
+    };
+    assert_eq!(run("EAST-10"), ["a:latest"], "two hours ago, in the east");
+    assert_eq!(run("UTC0"), [""; 0]);
+}
+
 #[test]
 fn wrong_arguments_say_what_exists_and_change_nothing() {
     let (sandbox, _) = shelf();

@@ -151,3 +151,18 @@ fn what_a_plugin_says() {
     let shown = sandbox.nacre(["plugin", "ls", "--format", "{{.Description}}"]).ok();
     assert!(shown.lines()[0].starts_with("evil\\x1b[2J"), "{}", shown.stdout);
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure_and_a_full_disk_is() {
+    let sandbox = Sandbox::new();
+    hostile(&sandbox);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut closed = sandbox.command(["inspect", "app:1"]);
+    let output = closed.stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    let mut full = sandbox.command(["images"]);
+    let output = full.stdout(fs::File::create("/dev/full").unwrap()).output().unwrap();
+    let line = "nacre: cannot write to standard output: No space left on device (os error 28)\n";
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), line.as_bytes()));
+}

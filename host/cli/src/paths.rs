@@ -31,13 +31,13 @@ pub(crate) struct Paths {
 impl Paths {
     /// From the options, the environment and the platform's conventions (XDG; `/var/lib/nacre` for root).
     pub(crate) fn new(global: &Global) -> Result<Self> {
-        let home = env::var_os("HOME").map(PathBuf::from);
+        let home = variable("HOME");
         let root_user = rustix::process::geteuid().is_root();
         let under = |variable: &str, rest: &str| absolute(variable).or_else(|| home.as_ref().map(|home| home.join(rest)));
         let data = under("XDG_DATA_HOME", ".local/share").map(|data| data.join("nacre"));
         let default_root = if root_user { Some(PathBuf::from("/var/lib/nacre")) } else { data.clone() };
         // Read here and not by clap, which would show them in every line of usage.
-        let given = |option: &Option<PathBuf>, variable| option.clone().or_else(|| env::var_os(variable).map(PathBuf::from));
+        let given = |option: &Option<PathBuf>, name| option.clone().or_else(|| variable(name));
         let config_named = given(&global.config, "NACRE_CONFIG");
         let root = given(&global.root, "NACRE_ROOT").or(default_root).context("neither HOME nor NACRE_ROOT is set: use --root FOLDER")?;
         let plugins = match given(&global.plugins, "NACRE_PLUGINS") {
@@ -57,16 +57,21 @@ impl Paths {
     }
 }
 
-fn absolute(variable: &str) -> Option<PathBuf> {
-    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+/// An environment variable; an empty one is none.
+fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn absolute(name: &str) -> Option<PathBuf> {
+    variable(name).filter(|path| path.is_absolute())
 }
 
 /// Podman's and Docker's files, in Podman's order (`containers-auth.json(5)`).
 fn auth_files(home: Option<&Path>) -> Vec<PathBuf> {
-    if let Some(file) = env::var_os("REGISTRY_AUTH_FILE") {
-        return vec![file.into()];
+    if let Some(file) = variable("REGISTRY_AUTH_FILE") {
+        return vec![file];
     }
-    let docker = env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(|| home.map(|home| home.join(".docker")));
+    let docker = variable("DOCKER_CONFIG").or_else(|| home.map(|home| home.join(".docker")));
     let podman = absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json"));
     let config = absolute("XDG_CONFIG_HOME").or_else(|| home.map(|home| home.join(".config")));
     let files = [docker.map(|folder| folder.join("config.json")), podman, config.map(|folder| folder.join("containers/auth.json"))];

@@ -1,9 +1,8 @@
 //! Where plugins decide: search filters in a row, and prune policies of which any keep wins.
 
 use anyhow::{Context as _, Result, bail};
-use nacre_oci::Digest;
 use nacre_plugin::{Action, Hit, Kv, Pick, Plugin, Plugins, Summary};
-use nacre_store::{Decision, Image, Store};
+use nacre_store::{Decision, Image, Kept, Store};
 
 use crate::context::Context;
 
@@ -90,7 +89,7 @@ pub(crate) struct Verdicts {
     /// The images that every policy would take.
     pub decisions: Vec<Decision>,
     /// Images that some policy would take and another keeps, with its reason.
-    pub kept: Vec<(Digest, String)>,
+    pub kept: Vec<Kept>,
 }
 
 /// Asks every policy about every image. An image goes only if all of them say so; if they differ in what to do, the milder wins.
@@ -135,15 +134,20 @@ fn vote(context: &Context, plugin: &Plugin, policy: &Policy, now: u64, summaries
 fn count(image: &Image, votes: &[Vote], verdicts: &mut Verdicts) {
     let keeps = votes.iter().find(|vote| vote.action == Action::Keep);
     let goes: Vec<&Vote> = votes.iter().filter(|vote| vote.action != Action::Keep).collect();
+    let kept = |vote: &Vote, reason: &str| Kept {
+        image: image.id.clone(),
+        names: image.references.clone(),
+        reason: format!("{}: {reason}", vote.policy),
+    };
     match (keeps, &goes[..]) {
         (_, []) => {
             if let Some(vote) = keeps.filter(|vote| !vote.reason.is_empty()) {
-                verdicts.kept.push((image.id.clone(), format!("{}: {}", vote.policy, vote.reason)));
+                verdicts.kept.push(kept(vote, &vote.reason));
             }
         }
         (Some(vote), _) => {
             let reason = if vote.reason.is_empty() { "does not want it removed" } else { &vote.reason };
-            verdicts.kept.push((image.id.clone(), format!("{}: {reason}", vote.policy)));
+            verdicts.kept.push(kept(vote, reason));
         }
         (None, goes) => {
             let mild = goes.iter().any(|vote| vote.action == Action::Untag);

@@ -55,7 +55,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
 
 fn rows(args: &Args, id: &nacre_oci::Digest, view: &View) -> Result<Vec<Vec<Cell>>> {
     let Some(config) = &view.config else {
-        bail!("{} is an artifact of type {} and has no history", id.short(), view.manifest.config.media_type)
+        let kind = view.manifest.artifact_type.as_ref().unwrap_or(&view.manifest.config.media_type);
+        bail!("{} is an artifact of type {kind} and has no history", id.short())
     };
     let mut layers = view.manifest.layers.iter();
     let sizes: Vec<u64> =

@@ -1,6 +1,6 @@
 use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
-use nacre_oci::{Descriptor, Platform, Reference, RunConfig, Source};
+use nacre_oci::{Descriptor, ImageConfig, Platform, Reference, RunConfig, Source};
 use nacre_store::Image;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -96,7 +96,8 @@ impl Inspected {
         let mut repositories: Vec<String> = names.iter().map(Reference::familiar_name).collect();
         repositories.sort();
         repositories.dedup();
-        let platforms = view.platforms.iter().map(|(_, platform)| platform.to_string());
+        let own = view.config.as_ref().map(ImageConfig::platform).filter(|_| view.platforms.is_empty());
+        let platforms = view.platforms.iter().map(|(_, platform)| platform).chain(&own).map(ToString::to_string);
         Ok(Self {
             id: root.digest.to_string(),
             repo_tags: names.iter().filter(|name| name.tag().is_some()).map(|name| without_digest(name).familiar()).collect(),
@@ -114,7 +115,7 @@ impl Inspected {
             descriptor: root.clone(),
             manifest: view.descriptor.clone(),
             layers: view.manifest.layers.clone(),
-            platforms: if view.platforms.is_empty() { vec![config.platform().to_string()] } else { platforms.collect() },
+            platforms: platforms.collect(),
             annotations: serde_json::to_value(&view.manifest.annotations)?,
             pinned: false,
             pulled_at: None,

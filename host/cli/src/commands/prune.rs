@@ -5,9 +5,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use jiff::tz::TimeZone;
 use nacre_oci::Reference;
 use nacre_plugin::Kv;
-use nacre_store::{Action, Applied, Kept, Plan, Store};
+use nacre_store::{Action, Applied, Plan, Store};
 
 use crate::{
     context::Context,
@@ -15,6 +16,7 @@ use crate::{
     output::{
         filter::Filters,
         format::{Cell, Columns, Format},
+        time,
         units::{size, total_size},
     },
     policy::{self, Policy},
@@ -68,10 +70,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
 fn make_plan(context: &Context, args: &Args, store: &Store) -> Result<Plan> {
     let verdicts = policy::decide(context, store, &policies(context, args)?)?;
     let mut plan = store.plan(verdicts.decisions)?;
-    for (id, reason) in verdicts.kept {
-        let names = store.image(&id)?.map(|image| image.references).unwrap_or_default();
-        plan.kept.push(Kept { image: id, names, reason });
-    }
+    plan.kept.extend(verdicts.kept);
     Ok(plan)
 }
 
@@ -82,7 +81,10 @@ fn policies(context: &Context, args: &Args) -> Result<Vec<Policy>> {
     if args.all || !args.filter.is_empty() || policies.is_empty() {
         let filters = Filters::parse(&args.filter)?;
         filters.only(&["until", "until-by", "label", "label!"])?;
-        let mut options: Vec<Kv> = filters.iter().map(|(key, value)| Kv::new(key, value)).collect();
+        let zone = TimeZone::system();
+        // A plugin does not know the user's time zone.
+        let value = |key: &str, value: &str| if key == "until" { time::with_zone(value, &zone) } else { value.to_owned() };
+        let mut options: Vec<Kv> = filters.iter().map(|(key, text)| Kv::new(key, value(key, text))).collect();
         options.extend(args.all.then(|| Kv::new("all", "true")));
         policies.push(Policy { name: "standard".into(), options });
     }

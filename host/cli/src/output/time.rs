@@ -17,6 +17,14 @@ pub(crate) fn parse(text: &str, now: i64, zone: &TimeZone) -> Result<i64> {
     }
 }
 
+/// A date or time that names no zone, with what it means in `zone`: `2026-01-31` becomes `2026-01-31T00:00:00+01:00`.
+/// Anything else stays as it is.
+pub(crate) fn with_zone(text: &str, zone: &TimeZone) -> String {
+    let is_local = matches!(split_offset(text), Some((_, None)));
+    let read = calendar(text, zone).filter(|_| is_local);
+    read.map_or_else(|| text.to_owned(), |seconds| super::units::rfc3339(seconds, zone))
+}
+
 /// Reads Go's durations: `300ms`, `1.5h`, `2h45m`, `-10m`, `0`.
 ///
 /// # Errors
@@ -124,6 +132,22 @@ mod tests {
         {
             let read = parse(text, now, &zone);
             assert_eq!(read.as_ref().ok(), (text == "2006").then_some(&2006), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_zone_gets_the_users() {
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        for (text, expected) in [
+            ("2026-01-31", "2026-01-31T00:00:00+01:00"),
+            ("2026-01-31T10:20", "2026-01-31T10:20:00+01:00"),
+            ("2026-01-31Z", "2026-01-31Z"),
+            ("2026-01-31T10:20:00-02:00", "2026-01-31T10:20:00-02:00"),
+            ("1136073600", "1136073600"),
+            ("24h", "24h"),
+            ("soon", "soon"),
+        ] {
+            assert_eq!(with_zone(text, &zone), expected, "{text}");
         }
     }
 
