@@ -1,6 +1,11 @@
 //! `nacre save` and `nacre load`: what goes out comes back, and what is no archive is refused.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+};
 
 use nacre_oci::Memory;
 use nacre_tests::{
@@ -158,4 +163,28 @@ fn what_is_no_archive_is_refused_and_leaves_nothing() {
     let left = fs::read_dir(fresh.root().join("ingest")).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count();
     assert_eq!(left, 0, "temporary files were left behind");
     whole(&fresh);
+}
+
+#[test]
+fn an_interrupted_save_or_load_leaves_nothing() {
+    let (sandbox, memory) = (Sandbox::new(), Memory::new());
+    let layers = vec![images::layer("large", &images::noise(4 << 20, 5))];
+    place(&sandbox, &memory, &images::image(&memory, &Recipe { layers, ..Recipe::default() }), "one:1");
+    sandbox.nacre(["save", "-o", "out.tar", "one:1"]).ok();
+    let fresh = Sandbox::new();
+    // Nothing comes any more after half of it, and nobody reads what is saved.
+    let mut load = fresh.command(["load", "-q"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let bytes = fs::read(sandbox.path("out.tar")).unwrap();
+    load.stdin.as_mut().unwrap().write_all(&bytes[..bytes.len() / 2]).unwrap();
+    Command::new("kill").args(["-INT", &load.id().to_string()]).status().unwrap();
+    // Its standard input stays open.
+    let stdin = load.stdin.take();
+    let ended = load.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(1), "nacre: cancelled\n"));
+    drop(stdin);
+    assert!(store(&fresh).images().unwrap().is_empty());
+    whole(&fresh);
+    fresh.nacre(["load", "-q", "-i", sandbox.path("out.tar").to_str().unwrap()]).ok();
+    let left = fs::read_dir(fresh.root().join("ingest")).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count();
+    assert_eq!(left, 0, "temporary files were left behind");
 }

@@ -2,14 +2,15 @@
 
 use std::fs;
 
-use nacre_oci::{Descriptor, Digest, Document, Select, read_document, validate};
+use nacre_oci::{Descriptor, Digest, Document, Memory, Select, read_document, validate};
 use nacre_tests::{
     dockerd::Docker,
+    images::{self, Recipe},
     peers::{Options, Registry, available},
     sandbox::{Sandbox, Server},
 };
 
-use crate::support::{peer, place_multi_platform, skopeo_digest, store, whole};
+use crate::support::{peer, place, place_multi_platform, skopeo_digest, store, whole};
 
 /// Lets skopeo put an image for two platforms at `target`, with layers that it compresses on the way.
 fn seed(sandbox: &Sandbox, target: &str) -> Digest {
@@ -131,21 +132,20 @@ fn skopeo_reads_what_nacre_saved_and_nacre_what_skopeo_wrote() {
     whole(&sandbox);
 }
 
+/// Runs Podman with a storage of the sandbox's own.
+fn podman(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let (graph, state) = (sandbox.path("peer/graph").display().to_string(), sandbox.path("peer/run").display().to_string());
+    let own = ["--root", &graph, "--runroot", &state, "--storage-driver", "vfs"];
+    String::from_utf8(peer(sandbox, "podman", &[&own, arguments].concat())).unwrap()
+}
+
 #[test]
 fn podman_loads_pulls_and_saves() {
     if !available("podman") || !available("skopeo") {
         return;
     }
     let (_served, server, sandbox, name) = compressed();
-    let podman = |arguments: &[&str]| {
-        let own = ["--root", "peer/graph", "--runroot", "peer/run", "--storage-driver", "vfs"];
-        let own: Vec<String> = own
-            .iter()
-            .map(|word| if word.starts_with("peer/") { sandbox.path(word).display().to_string() } else { (*word).to_owned() })
-            .collect();
-        let words: Vec<&str> = own.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
-        String::from_utf8(peer(&sandbox, "podman", &words)).unwrap()
-    };
+    let podman = |arguments: &[&str]| podman(&sandbox, arguments);
     let (config, layers) = identity(&sandbox, &name);
     let known = |image: &str| {
         let id = podman(&["image", "inspect", "--format", "{{.Id}}", image]);
@@ -212,4 +212,32 @@ fn docker_loads_pulls_and_saves() {
     assert_eq!(identity(&fresh, &pushed).0, config);
     whole(&fresh);
     whole(&served);
+}
+
+/// An image with Debian's static busybox in it.
+fn with_busybox(sandbox: &Sandbox, name: &str) {
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append_path_with_name("/usr/bin/busybox", "bin/sh").unwrap();
+    let memory = Memory::new();
+    let root = images::image(&memory, &Recipe { layers: vec![tar.into_inner().unwrap()], ..Recipe::default() });
+    place(sandbox, &memory, &root, name);
+}
+
+#[test]
+fn podman_runs_what_nacre_pulled() {
+    if !available("podman") || !available("busybox") || nacre_oci::Platform::host().to_string() != "linux/amd64" {
+        return;
+    }
+    let (served, sandbox) = (Sandbox::new(), Sandbox::new());
+    with_busybox(&served, "busybox:1");
+    let server = served.serve();
+    let name = server.name("busybox:1");
+    sandbox.nacre(["pull", "-q", &name]).ok();
+    sandbox.nacre(["save", "-o", "saved.tar", &name]).ok();
+    podman(&sandbox, &["load", "-q", "-i", "saved.tar"]);
+    let run =
+        ["run", "--rm", "--network=none", "--ulimit=nofile=512:512", "--ulimit=nproc=512:512", &name, "/bin/sh", "-c", "echo it runs"];
+    assert_eq!(podman(&sandbox, &run), "it runs\n");
+    podman(&sandbox, &["rmi", "--all", "--force"]);
+    whole(&sandbox);
 }

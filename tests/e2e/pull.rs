@@ -1,6 +1,12 @@
 //! `nacre pull`, from Debian's docker-registry and from `nacre serve`.
 
-use std::{fs, path::Path, process::Stdio, thread::sleep, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use nacre_oci::{Digest, Memory};
 use nacre_tests::{
@@ -269,5 +275,45 @@ fn a_mirror_is_asked_first_and_the_registry_when_it_fails() {
     let pulled = sandbox.nacre(["pull", &name]).ok();
     assert!(pulled.stdout.contains(&format!("{digest}")) && pulled.stdout.contains(&name), "{}", pulled.stdout);
     assert!(proxy.answered() > 70_000, "the mirror was not asked");
+    whole(&sandbox);
+}
+
+#[test]
+fn an_interrupt_ends_a_pull_even_while_nothing_comes() {
+    const LAYER: u64 = 4 << 20;
+    let (_origin, server) = large(LAYER as usize);
+    let proxy = Proxy::start(server.address(), u64::MAX);
+    let sandbox = Sandbox::new();
+    proxy.stall_at(LAYER / 2);
+    let mut child = sandbox.command(["pull", "-q", &proxy.name("large:1")]).stderr(Stdio::piped()).spawn().unwrap();
+    while proxy.answered() < LAYER / 2 {
+        sleep(Duration::from_millis(5));
+    }
+    sleep(Duration::from_millis(100));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < end, "it goes on");
+        sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(1), "nacre: cancelled\n"));
+    proxy.stall_at(u64::MAX);
+    let before = proxy.answered();
+    sandbox.nacre(["pull", "-q", &proxy.name("large:1")]).ok();
+    assert!(proxy.answered() - before < LAYER * 3 / 4, "it began anew");
+    whole(&sandbox);
+}
+
+#[test]
+fn a_single_image_for_another_platform_than_asked_for_is_refused() {
+    let (origin, memory) = (Sandbox::new(), Memory::new());
+    place(&origin, &memory, &images::image(&memory, &Recipe::default()), "one:1");
+    let server = origin.serve();
+    let (sandbox, name) = (Sandbox::new(), server.name("one:1"));
+    let refused = sandbox.nacre(["pull", "--platform", "linux/s390x", &name]).fails(1);
+    assert_eq!(refused.stderr, format!("nacre: no manifest for linux/s390x in {name}; it has linux/amd64\n"));
+    assert_eq!(sandbox.nacre(["images", "-a", "-q"]).ok().stdout, "");
+    sandbox.nacre(["pull", "-q", "--platform", "linux/s390x,linux/amd64", &name]).ok();
     whole(&sandbox);
 }

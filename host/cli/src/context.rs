@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -16,7 +17,10 @@ use nacre_oci::Progress;
 use nacre_plugin::{Plugin, Plugins};
 use nacre_registry::{Client, Credentials};
 use nacre_store::Store;
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::ctrl_c,
+};
 
 use crate::{
     args::Global,
@@ -29,6 +33,9 @@ use crate::{
     paths::Paths,
 };
 
+/// How long a command that was interrupted may take to end in good order, where it waits for somebody else.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The options, the configuration and the places of one run.
 pub(crate) struct Context {
     pub config: Config,
@@ -36,6 +43,7 @@ pub(crate) struct Context {
     global: Global,
     runtime: OnceLock<Runtime>,
     stop: Arc<AtomicBool>,
+    watched: OnceLock<()>,
     /// Whoever shows progress now: a registry's retries are told there.
     listener: Arc<Mutex<Option<Weak<dyn Progress>>>>,
 }
@@ -49,8 +57,8 @@ impl Context {
     pub(crate) fn new(global: Global) -> Result<Self> {
         let paths = Paths::new(&global)?;
         let config = Config::load(paths.config.as_deref(), paths.config_named)?;
-        let (runtime, stop, listener) = (OnceLock::new(), Arc::default(), Arc::default());
-        Ok(Self { config, paths, global, runtime, stop, listener })
+        let (runtime, stop, watched, listener) = (OnceLock::new(), Arc::default(), OnceLock::new(), Arc::default());
+        Ok(Self { config, paths, global, runtime, stop, watched, listener })
     }
 
     /// The store.
@@ -58,25 +66,37 @@ impl Context {
         Ok(Store::open(&self.paths.root)?)
     }
 
-    /// The runtime of the network's edge. From here on Ctrl-C lets the command end in good order; a second one ends it at once.
+    /// The runtime of the network's edge.
     pub(crate) fn runtime(&self) -> Result<&Runtime> {
         if self.runtime.get().is_none() {
             let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start the network runtime")?;
-            let stop = Arc::clone(&self.stop);
-            runtime.spawn(async move {
-                while tokio::signal::ctrl_c().await.is_ok() {
-                    if stop.swap(true, Ordering::Relaxed) {
-                        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
-                    }
-                }
-            });
             let _ = self.runtime.set(runtime);
         }
         self.runtime.get().context("the network runtime is gone")
     }
 
+    /// From here on Ctrl-C lets the command end in good order. A second one, or [`PATIENCE`], ends it where it stands: what
+    /// it wrote is as good as after any other kill.
+    #[allow(clippy::exit, reason = "a thread that waits for the network cannot be told")]
+    fn end_on_interrupt(&self) -> Result<()> {
+        if self.watched.set(()).is_err() {
+            return Ok(());
+        }
+        let stop = Arc::clone(&self.stop);
+        self.runtime()?.spawn(async move {
+            if ctrl_c().await.is_ok() {
+                stop.store(true, Ordering::Relaxed);
+                let _ = tokio::time::timeout(PATIENCE, ctrl_c()).await;
+                warn("cancelled");
+                std::process::exit(1);
+            }
+        });
+        Ok(())
+    }
+
     /// The client for all registries.
     pub(crate) fn client(&self) -> Result<Client> {
+        self.end_on_interrupt()?;
         let mut insecure = self.config.registries.insecure.clone();
         insecure.extend(self.global.insecure_registry.iter().cloned());
         let listener = Arc::clone(&self.listener);
@@ -115,6 +135,8 @@ impl Context {
 
     /// Who shows the progress of `action`.
     pub(crate) fn progress(&self, action: Action, quiet: bool) -> Arc<dyn Progress> {
+        // Without it Ctrl-C ends the command too, only less tidily.
+        let _ = self.end_on_interrupt();
         let mode = if quiet && self.global.progress == Mode::Auto { Mode::Quiet } else { self.global.progress };
         let shown: Arc<dyn Progress> = Arc::from(progress::show(mode, action, Arc::clone(&self.stop)));
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(&shown));

@@ -1,5 +1,5 @@
 use anyhow::{Result, bail};
-use nacre_oci::{Platform, Reference, Select, Source};
+use nacre_oci::{Descriptor, Platform, Reference, Select, Source, platform_of};
 use nacre_store::Acquired;
 
 use crate::{
@@ -43,11 +43,22 @@ fn all_tags(context: &Context, reference: &Reference) -> Result<Vec<Reference>> 
 fn pull(context: &Context, args: &Args, reference: &Reference) -> Result<()> {
     let (store, repository) = (context.store()?, context.client()?.repository(reference));
     let root = repository.resolve(&reference.selector())?;
-    let select = args.platforms.select(Select::Platforms(vec![Platform::host()]));
+    let (given, host) = (&args.platforms.platform, vec![Platform::host()]);
+    if let [first, ..] = &given[..]
+        && let Some(own) = other_platform(&repository, &root, given)?
+    {
+        bail!("no manifest for {first} in {}; it has {own}", reference.familiar());
+    }
+    let select = args.platforms.select(Select::Platforms(host.clone()));
     let progress = context.progress(Action::Pull, args.quiet);
     let arrived = into_store(&store, &repository, &root, &[kept_name(reference)], Acquired::Pulled, &options(select, &*progress))?;
     drop(progress);
-    check_platform(context, args, &root)?;
+    if given.is_empty()
+        && !args.platforms.all_platforms
+        && let Some(own) = other_platform(&store, &root, &host)?
+    {
+        warn(&format!("the image is for {own}, not for {}", host[0]));
+    }
     if !args.quiet {
         let status = if arrived.copied.moved == 0 { "Image is up to date for" } else { "Downloaded newer image for" };
         context.print(&format!("Digest: {}\nStatus: {status} {}", root.digest, reference.familiar()))?;
@@ -55,16 +66,8 @@ fn pull(context: &Context, args: &Args, reference: &Reference) -> Result<()> {
     context.print(&reference.to_string())
 }
 
-/// A single image is what it is: say so where it is not what was asked for, or will not run here.
-fn check_platform(context: &Context, args: &Args, root: &nacre_oci::Descriptor) -> Result<()> {
-    if nacre_oci::media_type::is_index(&root.media_type) || args.platforms.all_platforms {
-        return Ok(());
-    }
-    let Some(own) = nacre_oci::platform_of(&context.store()?, root)? else { return Ok(()) };
-    let wanted = if args.platforms.platform.is_empty() { vec![Platform::host()] } else { args.platforms.platform.clone() };
-    if !wanted.iter().any(|platform| platform.rank(&own).is_some()) {
-        let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-        warn(&format!("the image is for {own} and has nothing for {}", wanted.join(", ")));
-    }
-    Ok(())
+/// What a single image is for, if it is for none of the `wanted` platforms; an index has its own way to say so.
+fn other_platform(from: &dyn Source, root: &Descriptor, wanted: &[Platform]) -> Result<Option<Platform>> {
+    let own = platform_of(from, root)?;
+    Ok(own.filter(|own| !wanted.iter().any(|platform| platform.rank(own).is_some())))
 }
