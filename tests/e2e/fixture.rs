@@ -12,7 +12,7 @@ use nacre_oci::{Descriptor, Digest, Memory, Options, Select, Silent, copy};
 use nacre_store::Acquired;
 use nacre_tests::{
     images::{Recipe, image, layer},
-    sandbox::Sandbox,
+    sandbox::{Output, Sandbox},
 };
 
 pub(crate) use crate::support::store;
@@ -48,6 +48,13 @@ pub(crate) fn put(sandbox: &Sandbox, memory: &Memory, root: &Descriptor, names: 
         store.tag(&name.parse().unwrap(), &root.digest).unwrap();
     }
     root.digest.clone()
+}
+
+/// Runs the binary for a user in Greenwich.
+pub(crate) fn in_utc<S: AsRef<OsStr>>(sandbox: &Sandbox, arguments: impl IntoIterator<Item = S>) -> Output {
+    let mut command = sandbox.command(arguments);
+    command.env("TZ", "UTC0");
+    sandbox.run(command, b"")
 }
 
 /// Makes the store believe that an image arrived, and was last used, this many hours ago.

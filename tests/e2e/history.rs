@@ -6,7 +6,7 @@ use nacre_tests::{
     sandbox::Sandbox,
 };
 
-use crate::fixture::{hours_ago, put};
+use crate::fixture::{hours_ago, in_utc, put};
 
 /// An image with two layers and a step that made none.
 fn built(sandbox: &Sandbox) -> Digest {
@@ -65,7 +65,7 @@ fn options() {
     let sandbox = Sandbox::new();
     let id = built(&sandbox);
     let lines = |arguments: &[&str]| {
-        let output = sandbox.nacre(["history", "app:1"].iter().chain(arguments)).ok();
+        let output = in_utc(&sandbox, ["history", "app:1"].iter().chain(arguments)).ok();
         output.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(lines(&["-q"]), [id.short(), "<missing>", "<missing>"]);

@@ -1,9 +1,12 @@
 //! `nacre images` and `nacre image ls`.
 
 use nacre_oci::{Digest, Memory};
-use nacre_tests::{images::multi_platform, sandbox::Sandbox};
+use nacre_tests::{
+    images::{Recipe, image, index, multi_platform},
+    sandbox::Sandbox,
+};
 
-use crate::fixture::{add, add_labelled, put, store};
+use crate::fixture::{add, add_labelled, in_utc, put, store};
 
 /// Three named images and a dangling one, newest first.
 struct Shelf {
@@ -146,6 +149,22 @@ fn names_by_digest_and_parts() {
     let tagged = line.replace("<none>", "1");
     sandbox.nacre(["tag", &format!("acme/app@{}", index.digest), "acme/app:1"]).ok();
     assert_eq!(sandbox.nacre(format).ok().lines(), [tagged.as_str()], "the digest reference shows beside no tag of its repository");
+}
+
+/// What buildkit says about a build belongs to the image and is no platform of it.
+#[test]
+fn attestations_are_no_platforms() {
+    let sandbox = Sandbox::new();
+    let memory = Memory::new();
+    let app = image(&memory, &Recipe::default());
+    let mut attestation = image(&memory, &Recipe { created: "2030-01-01T00:00:00Z", ..Recipe::default() });
+    attestation.platform = Some("unknown/unknown".parse().unwrap());
+    attestation.annotations.insert("vnd.docker.reference.type".into(), "attestation-manifest".into());
+    let root = index(&memory, &[attestation, app]);
+    put(&sandbox, &memory, &root, &["app:1"]);
+    let listed = in_utc(&sandbox, ["images", "--format", "{{.Platforms}} {{.CreatedAt}}"]).ok();
+    assert_eq!(listed.stdout, "linux/amd64 2026-01-02 03:04:05 +0000 UTC\n");
+    assert_eq!(sandbox.nacre(["inspect", "-f", "{{.Architecture}} {{json .Platforms}}", "app:1"]).ok().stdout, "amd64 [\"linux/amd64\"]\n");
 }
 
 #[test]

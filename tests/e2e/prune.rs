@@ -159,6 +159,8 @@ fn keep_last_counts_by_repository() {
     leaves(&shelf(), &["--policy", "keep-last"], &["<none>", "db:1", "web:1.10.0", "web:1.8.0", "web:1.8.1", "web:1.9.0"]);
     leaves(&shelf(), &["--policy", "keep-last,keep=2"], &["<none>", "db:1", "web:1.8.1", "web:1.9.0"]);
     leaves(&shelf(), &["--policy", "keep-last,keep=2,by=semver"], &["<none>", "db:1", "web:1.10.0", "web:1.9.0"]);
+    let narrowed = ["--policy", "keep-last,keep=2", "--filter", "until=5h"];
+    leaves(&shelf(), &narrowed, &["<none>", "db:1", "web:1.8.0", "web:1.8.1", "web:1.9.0"]);
 }
 
 #[test]

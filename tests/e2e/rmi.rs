@@ -127,8 +127,9 @@ fn pinned_images_stay() {
     assert_eq!(sandbox.nacre(["image", "unpin", id.short()]).ok().lines(), [id.short()]);
     sandbox.nacre(["rmi", "base:2"]).ok();
     assert_eq!(ids(&sandbox), []);
-    let missing = sandbox.nacre(["pin", "base:2"]).fails(1);
-    assert_eq!(missing.stderr, "nacre: image 'base:2' was not found\n");
+    add(&sandbox, &["new:1"], 1);
+    let missing = sandbox.nacre(["pin", "base:2", "new:1"]).fails(1);
+    assert_eq!((missing.stdout.as_str(), missing.stderr.as_str()), ("new:1\n", "nacre: image 'base:2' was not found\n"));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 use anyhow::Result;
 
-use crate::context::Context;
+use crate::{
+    context::Context,
+    failure::{Shown, warn},
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -11,10 +14,15 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args, pinned: bool) -> Result<()> {
     let store = context.store()?;
-    let found = args.images.iter().map(|name| store.find(name)).collect::<Result<Vec<_>, _>>()?;
-    for (name, found) in args.images.iter().zip(found) {
-        store.pin(&found.image.id, pinned)?;
-        context.print(name)?;
+    let mut failed = false;
+    for name in &args.images {
+        match store.find(name).and_then(|found| store.pin(&found.image.id, pinned)) {
+            Ok(()) => context.print(name)?,
+            Err(error) => {
+                failed = true;
+                warn(&error.to_string());
+            }
+        }
     }
-    Ok(())
+    if failed { Err(Shown.into()) } else { Ok(()) }
 }

@@ -75,6 +75,7 @@ fn make_plan(context: &Context, args: &Args, store: &Store) -> Result<Plan> {
 }
 
 /// The configuration's, the command line's, and Docker's own where `-a` or a filter asks for it or nothing else is named.
+/// Beside a named policy a filter only narrows what that one chose, dangling or not.
 fn policies(context: &Context, args: &Args) -> Result<Vec<Policy>> {
     let named = context.config.prune.policies.iter().chain(&args.policy);
     let mut policies = named.map(|text| Policy::parse(text)).collect::<Result<Vec<_>>>()?;
@@ -85,7 +86,7 @@ fn policies(context: &Context, args: &Args) -> Result<Vec<Policy>> {
         // A plugin does not know the user's time zone.
         let value = |key: &str, value: &str| if key == "until" { time::with_zone(value, &zone) } else { value.to_owned() };
         let mut options: Vec<Kv> = filters.iter().map(|(key, text)| Kv::new(key, value(key, text))).collect();
-        options.extend(args.all.then(|| Kv::new("all", "true")));
+        options.extend((args.all || !args.policy.is_empty()).then(|| Kv::new("all", "true")));
         policies.push(Policy { name: "standard".into(), options });
     }
     Ok(policies)
