@@ -55,7 +55,9 @@ fn the_table_is_dockers() {
 
 #[test]
 fn what_was_found_can_be_pulled() {
-    let (_origin, server) = serving();
+    let (origin, server) = serving();
+    // A name that no client can ask this server for.
+    origin.nacre(["tag", "nginx:1", "localhost:5000/nginx:1"]).ok();
     let sandbox = Sandbox::new();
     for name in names(&sandbox, &server, &[]) {
         let tags = sandbox.nacre(["search", "--list-tags", "--format", "{{.Name}}:{{.Tag}}", &server.name(&name)]).ok();

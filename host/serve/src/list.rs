@@ -7,14 +7,14 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use nacre_oci::{Descriptor, Digest, MAX_MANIFEST, Reference, media_type};
+use nacre_oci::{Descriptor, Digest, MAX_MANIFEST, media_type};
 use serde_json::json;
 
 use crate::{
     app::{App, blocking},
     failure::{Code, Failure},
     query::{Params, encode, link, page},
-    route::Route,
+    route::{Route, shown},
 };
 
 const FILTERS: HeaderName = HeaderName::from_static("oci-filters-applied");
@@ -36,10 +36,10 @@ pub(crate) async fn tags(app: &Arc<App>, route: &Route, params: Params) -> Resul
     Ok((headers, Json(json!({ "name": route.path, "tags": tags }))).into_response())
 }
 
-/// `GET /v2/_catalog`: the repositories as Docker shows them.
+/// `GET /v2/_catalog`: the repositories.
 pub(crate) async fn catalog(app: &Arc<App>, params: Params) -> Result<Response, Failure> {
     let names = blocking(app, |app| Ok(app.store.repositories()?)).await?;
-    let mut names: Vec<String> = names.iter().filter_map(|name| Some(name.parse::<Reference>().ok()?.familiar_name())).collect();
+    let mut names: Vec<String> = shown(&names).map(|name| name.familiar_name()).collect();
     names.sort_unstable();
     let (headers, names) = page(names, &params, "/v2/_catalog")?;
     Ok((headers, Json(json!({ "repositories": names }))).into_response())

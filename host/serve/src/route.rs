@@ -74,6 +74,13 @@ pub(crate) fn repository(name: &str) -> Result<Reference, Failure> {
     Ok(reference)
 }
 
+/// The repositories as Docker shows them, of those names that a client can ask for: a host with a port has no place in a
+/// repository's name.
+pub(crate) fn shown(names: &[String]) -> impl Iterator<Item = Reference> {
+    let reachable = |name: &Reference| format!("localhost/{}", name.familiar_name()).parse::<Reference>().is_ok();
+    names.iter().filter_map(|name| name.parse().ok()).filter(reachable)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -99,6 +106,13 @@ mod tests {
             let route = parse(&path).unwrap();
             assert_eq!((route.repository.to_string().as_str(), route.target), (canonical, target), "{path}");
         }
+    }
+
+    #[test]
+    fn shows_what_clients_can_ask_for() {
+        let names = ["docker.io/library/a", "ghcr.io/o/r", "localhost:5000/r", "127.0.0.1:1/r"].map(str::to_owned);
+        let shown: Vec<String> = shown(&names).map(|name| name.familiar_name()).collect();
+        assert_eq!(shown, ["a", "ghcr.io/o/r"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::{
     app::{App, blocking},
     failure::Failure,
     query::Params,
+    route::shown,
 };
 
 /// Docker's limits.
@@ -48,7 +49,7 @@ pub(crate) async fn search(app: &Arc<App>, params: Params) -> Result<Response, F
 
 fn find(app: &App, term: &str, count: usize) -> Result<Vec<Hit>> {
     let names = app.store.repositories()?;
-    let mut found: Vec<Reference> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    let mut found: Vec<Reference> = shown(&names).collect();
     found.retain(|name: &Reference| name.familiar_name().to_lowercase().contains(term));
     found.sort_by_cached_key(|name| (rank(&name.familiar_name(), term), name.familiar_name()));
     found.truncate(count);
