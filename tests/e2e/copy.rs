@@ -1,8 +1,14 @@
 //! `nacre copy` between every two kinds of place.
 
-use nacre_tests::{conformance::everything, peers::available, sandbox::Sandbox};
+use nacre_oci::{Digest, Memory};
+use nacre_tests::{
+    conformance::everything,
+    images::{self, Recipe},
+    peers::available,
+    sandbox::Sandbox,
+};
 
-use crate::support::{peer, place_multi_platform, skopeo_digest, store, whole};
+use crate::support::{peer, place, place_multi_platform, skopeo_digest, store, whole};
 
 #[test]
 fn every_place_passes_the_image_on_unchanged() {
@@ -47,9 +53,9 @@ fn one_platform_is_taken_where_it_is_asked_for() {
     sandbox.nacre(["copy", "--platform", "linux/arm64", "busybox:1", "oci:layout:v1"]).ok();
     let back = sandbox.nacre(["copy", "oci:layout:v1", "docker-archive:out.tar"]).ok();
     assert_eq!(back.stdout, format!("{digest}\n"));
-    let none = sandbox.nacre(["copy", "--platform", "linux/s390x", "busybox:1", "oci:other"]).fails(1);
+    let none = sandbox.nacre(["copy", "--platform", "linux/s390x", "busybox:1", "oci-archive:other"]).fails(1);
     assert!(none.stderr.contains("it has linux/amd64, linux/arm64"), "{}", none.stderr);
-    assert!(!sandbox.path("out2.tar").exists());
+    assert!(!sandbox.path("other").exists());
     whole(&sandbox);
 }
 
@@ -77,4 +83,39 @@ fn places_that_are_none_are_refused() {
     let file = sandbox.nacre(["copy", "oci-archive:none.tar", "x:1"]).fails(1);
     assert!(file.stderr.contains("none.tar"), "{}", file.stderr);
     sandbox.nacre(["copy", "one"]).fails(2);
+}
+
+#[test]
+fn a_destination_by_digest_has_to_be_that_images() {
+    let (sandbox, target) = (Sandbox::new(), Sandbox::new());
+    let server = target.serve();
+    let digest = place_multi_platform(&sandbox, "busybox:1");
+    let to = |digest: &Digest| format!("docker://{}@{digest}", server.name("busybox"));
+    sandbox.nacre(["copy", "-q", "busybox:1", &to(&digest)]).ok();
+    let (_, tags) = (store(&target).image(&digest).unwrap().unwrap(), store(&target).tags("docker.io/library/busybox").unwrap());
+    assert!(tags.is_empty(), "{tags:?}");
+    sandbox.nacre(["copy", "-q", &to(&digest), "back:1"]).ok();
+    let refused = sandbox.nacre(["copy", "-q", "busybox:1", &to(&Digest::of(b"other"))]).fails(1);
+    assert!(refused.stderr.starts_with(&format!("nacre: the image has the digest {digest}")), "{}", refused.stderr);
+    let refused = sandbox.nacre(["copy", "-q", "busybox:1", &format!("x@{digest}")]).fails(1);
+    assert!(refused.stderr.contains("give a name with a tag"), "{}", refused.stderr);
+    whole(&target);
+}
+
+#[test]
+fn of_several_images_in_an_archive_one_is_named() {
+    let sandbox = Sandbox::new();
+    let digest = place_multi_platform(&sandbox, "busybox:1");
+    let memory = Memory::new();
+    let other = images::image(&memory, &Recipe::default());
+    place(&sandbox, &memory, &other, "example.com/other:2");
+    sandbox.nacre(["save", "-o", "two.tar", "busybox:1", "example.com/other:2"]).ok();
+    let pick = |name: &str| sandbox.nacre(["copy", "-q", &format!("docker-archive:two.tar{name}"), "picked:1"]);
+    assert_eq!(pick(":busybox:1").ok().stdout, format!("{digest}\n"));
+    assert_eq!(pick(":example.com/other:2").ok().stdout, format!("{}\n", other.digest));
+    let unnamed = pick("").fails(1);
+    assert!(unnamed.stderr.contains("busybox:1") && unnamed.stderr.contains("example.com/other:2"), "{}", unnamed.stderr);
+    let missing = pick(":third:3").fails(1);
+    assert!(missing.stderr.contains("third:3") && missing.stderr.contains("busybox:1") && missing.stderr.lines().count() == 1, "{}", missing.stderr);
+    whole(&sandbox);
 }

@@ -151,3 +151,36 @@ fn credentials_go_to_their_own_host_alone() {
     sandbox.nacre(["pull", &format!("{other}/busybox:1")]).fails(1);
     assert!(!heard.try_iter().collect::<String>().contains("bmFjcmU6c2VjcmV0"));
 }
+
+#[test]
+fn a_credential_helper_keeps_the_password_instead_of_the_file() {
+    let Some(registry) = registry(false) else { return };
+    let (sandbox, host) = (Sandbox::new(), registry.address());
+    let helper = sandbox.path("docker-credential-box");
+    let script = format!(
+        "#!/bin/sh\ncase $1 in\nstore) cat > {0} ;;\nget) cat {0} 2>/dev/null || {{ echo credentials not found in native keychain; exit 1; }} ;;\nerase) rm {0} ;;\nesac\n",
+        sandbox.path("kept").display()
+    );
+    fs::write(&helper, script).unwrap();
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(sandbox.path("docker/config.json"), format!(r#"{{"credHelpers": {{"{host}": "box"}}}}"#)).unwrap();
+    let with_helper = |arguments: &[&str], input: &str| {
+        let mut command = docker_files(&sandbox, arguments);
+        let path = format!("{}:{}", sandbox.path("").display(), std::env::var("PATH").unwrap());
+        command.env("PATH", path);
+        sandbox.run(command, input.as_bytes())
+    };
+    with_helper(&["login", "-u", USER, "--password-stdin", &host], PASSWORD).ok();
+    assert!(fs::read_to_string(sandbox.path("kept")).unwrap().contains(PASSWORD));
+    assert!(!fs::read_to_string(sandbox.path("docker/config.json")).unwrap().contains("auths"));
+    let name = format!("{host}/busybox:1");
+    place_multi_platform(&sandbox, &name);
+    with_helper(&["push", "-q", &name], "").ok();
+    with_helper(&["search", "--list-tags", &format!("{host}/busybox")], "").ok();
+    with_helper(&["logout", &host], "").ok();
+    assert!(!sandbox.path("kept").exists());
+    let denied = with_helper(&["pull", &name], "").fails(1);
+    assert!(denied.stderr.contains("nacre login"), "{}", denied.stderr);
+    let none = sandbox.run(docker_files(&sandbox, &["pull", &name]), b"").fails(1);
+    assert!(none.stderr.contains("docker-credential-box"), "{}", none.stderr);
+}

@@ -4,7 +4,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
-    thread::sleep,
+    thread::{self, sleep},
     time::{Duration, Instant},
 };
 
@@ -315,5 +315,38 @@ fn a_single_image_for_another_platform_than_asked_for_is_refused() {
     assert_eq!(refused.stderr, format!("nacre: no manifest for linux/s390x in {name}; it has linux/amd64\n"));
     assert_eq!(sandbox.nacre(["images", "-a", "-q"]).ok().stdout, "");
     sandbox.nacre(["pull", "-q", "--platform", "linux/s390x,linux/amd64", &name]).ok();
+    whole(&sandbox);
+}
+
+#[test]
+fn many_pulls_of_one_image_at_once_all_succeed() {
+    let (_origin, server) = large(4 << 20);
+    let (sandbox, name) = (Sandbox::new(), server.name("large:1"));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| sandbox.nacre(["pull", "-q", &name]).ok());
+        }
+    });
+    assert_eq!(store(&sandbox).images().unwrap().len(), 1);
+    whole(&sandbox);
+}
+
+#[test]
+fn damage_at_the_registry_is_found_and_not_kept() {
+    let (origin, server, digest) = serving();
+    let store_there = store(&origin);
+    let image = store_there.image(&digest).unwrap().unwrap();
+    let plan = nacre_oci::plan(&store_there, &image.descriptor, &nacre_oci::Select::All).unwrap();
+    let layer = &plan.blobs[0].digest;
+    let path = origin.root().join("blobs/sha256").join(layer.hex());
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1000] ^= 1;
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, bytes).unwrap();
+    let sandbox = Sandbox::new();
+    let refused = sandbox.nacre(["pull", "-q", &server.name("busybox:1")]).fails(1);
+    assert!(refused.stderr.contains("damaged") && refused.stderr.contains(&layer.to_string()), "{}", refused.stderr);
+    assert!(!sandbox.root().join("blobs/sha256").join(layer.hex()).exists());
+    assert_eq!(sandbox.nacre(["images", "-a", "-q"]).ok().stdout, "");
     whole(&sandbox);
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use nacre_archive::{Archive, AtomicFile, Layout, write_docker_archive, write_oci_archive};
 use nacre_oci::{Descriptor, Progress, Reference, Select, Source, copy};
 use nacre_store::{Acquired, By};
@@ -10,6 +10,9 @@ use crate::{
     output::progress::Action,
     transfer::{Platforms, into_store, kept_name, new_name, options},
 };
+
+/// How many images of an archive an error lists at most.
+const MOST_NAMED: usize = 20;
 
 /// Copy an image from one place to another, every digest unchanged
 ///
@@ -98,16 +101,32 @@ fn open(context: &Context, place: &Place, progress: &dyn Progress) -> Result<Ope
 }
 
 fn opened<S: Source + 'static>(source: S, name: Option<&str>, list: impl Fn(&S) -> Result<Vec<nacre_archive::Entry>>) -> Result<Opened> {
-    let root = source.resolve(name.unwrap_or_default())?;
     let entries = list(&source)?;
+    let root = source.resolve(name.unwrap_or_default()).map_err(|error| naming(error, name, &entries))?;
     let entry = entries.into_iter().find(|entry| entry.descriptor.digest == root.digest);
     Ok(Opened { source: Box::new(source), root, name: entry.and_then(|entry| entry.names.into_iter().next()) })
+}
+
+/// The error with what could have been named.
+fn naming(error: nacre_oci::Error, name: Option<&str>, entries: &[nacre_archive::Entry]) -> anyhow::Error {
+    let own = |(at, entry): (usize, &nacre_archive::Entry)| {
+        entry.names.first().map(Reference::familiar).or(entry.tags.first().cloned()).unwrap_or_else(|| format!("@{at}"))
+    };
+    let known: Vec<String> = entries.iter().enumerate().take(MOST_NAMED).map(own).collect();
+    match (error, name) {
+        (nacre_oci::Error::Ambiguous { count, .. }, None) => anyhow!("there are {count} images: add : and one of {}", known.join(", ")),
+        (error @ nacre_oci::Error::NotFound { .. }, _) if !known.is_empty() => anyhow!("{error}; there are {}", known.join(", ")),
+        (error, _) => error.into(),
+    }
 }
 
 fn write(context: &Context, place: &Place, from: &Opened, select: Select, progress: &dyn Progress) -> Result<()> {
     let (source, root) = (&*from.source, &from.root);
     match place {
         Place::Registry(reference) => {
+            if reference.digest().is_some_and(|digest| *digest != root.digest) {
+                bail!("the image has the digest {}, not that of {}", root.digest, reference.familiar());
+            }
             let repository = context.client()?.repository(reference);
             let tags: Vec<String> = reference.tag().map(str::to_owned).into_iter().collect();
             copy(source, &repository, root, &tags, &options(select, progress))?;
