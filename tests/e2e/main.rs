@@ -34,7 +34,7 @@ fn every_file_is_a_module() {
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/e2e")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let code = path.is_dir() || path.extension().is_some_and(|extension| extension == "rs");
+        let code = path.join("mod.rs").is_file() || path.extension().is_some_and(|extension| extension == "rs");
         assert!(!code || name == "main" || main.contains(&format!("\nmod {name};")), "main.rs does not name {name}");
     }
 }
