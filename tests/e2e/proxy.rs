@@ -24,6 +24,10 @@ struct Wire {
     stall_at: AtomicU64,
     /// Each connection breaks after so many bytes of answers.
     cut_after: u64,
+    /// What was asked, in bytes.
+    asked: AtomicU64,
+    /// Once so much was asked, the connection breaks; only once.
+    cut_asking_at: AtomicU64,
 }
 
 impl Proxy {
@@ -31,14 +35,17 @@ impl Proxy {
     pub(crate) fn start(registry: &str, cut_after: u64) -> Self {
         let (listener, registry) = (TcpListener::bind("127.0.0.1:0").unwrap(), registry.to_owned());
         let address = listener.local_addr().unwrap();
-        let wire = Arc::new(Wire { answered: AtomicU64::new(0), stall_at: AtomicU64::new(u64::MAX), cut_after });
+        let never = || AtomicU64::new(u64::MAX);
+        let wire = Wire { answered: AtomicU64::new(0), stall_at: never(), cut_after, asked: AtomicU64::new(0), cut_asking_at: never() };
+        let wire = Arc::new(wire);
         let shared = Arc::clone(&wire);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(server) = TcpStream::connect(&registry) else { return };
                 let wire = Arc::clone(&shared);
                 let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                thread::spawn(move || pass(from, to, |_| true));
+                let asking = Arc::clone(&wire);
+                thread::spawn(move || ask(&asking, from, to));
                 thread::spawn(move || answer(&wire, server, client));
             }
         });
@@ -55,10 +62,31 @@ impl Proxy {
         self.wire.answered.load(Ordering::SeqCst)
     }
 
+    /// The bytes that the registry was sent so far.
+    pub(crate) fn asked(&self) -> u64 {
+        self.wire.asked.load(Ordering::SeqCst)
+    }
+
+    /// Once `bytes` bytes were sent to the registry, the connection breaks.
+    pub(crate) fn cut_asking_at(&self, bytes: u64) {
+        self.wire.cut_asking_at.store(bytes, Ordering::SeqCst);
+    }
+
     /// From `bytes` answered bytes on, nothing more comes; `u64::MAX` ends that.
     pub(crate) fn stall_at(&self, bytes: u64) {
         self.wire.stall_at.store(bytes, Ordering::SeqCst);
     }
+}
+
+fn ask(wire: &Wire, client: TcpStream, server: TcpStream) {
+    pass(client, server, |count| {
+        let asked = wire.asked.fetch_add(count, Ordering::SeqCst) + count;
+        let cut = asked >= wire.cut_asking_at.load(Ordering::SeqCst);
+        if cut {
+            wire.cut_asking_at.store(u64::MAX, Ordering::SeqCst);
+        }
+        !cut
+    });
 }
 
 fn answer(wire: &Wire, server: TcpStream, client: TcpStream) {

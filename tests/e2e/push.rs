@@ -7,7 +7,10 @@ use nacre_tests::{
     sandbox::Sandbox,
 };
 
-use crate::support::{place, place_multi_platform, skopeo_digest, whole};
+use crate::{
+    proxy::Proxy,
+    support::{place, place_multi_platform, skopeo_digest, whole},
+};
 
 #[test]
 fn a_whole_index_arrives_as_it_is() {
@@ -114,5 +117,24 @@ fn a_read_only_registry_says_so_and_a_gone_one_too() {
     let failed = sandbox.nacre(["push", "-q", gone]).fails(1);
     assert!(failed.stderr.contains("refused") && failed.stderr.lines().count() == 1, "{}", failed.stderr);
     whole(&sandbox);
+    whole(&target);
+}
+
+#[test]
+fn a_connection_that_breaks_in_the_middle_of_a_layer_is_made_again() {
+    const LAYER: u64 = 8 << 20;
+    let target = Sandbox::new();
+    let (server, registry) = (target.serve(), Registry::start(&Options::default()));
+    for address in [Some(server.address().to_owned()), registry.as_ref().map(Registry::address)].into_iter().flatten() {
+        let proxy = Proxy::start(&address, u64::MAX);
+        let (sandbox, memory, name) = (Sandbox::new(), Memory::new(), proxy.name("large:1"));
+        let layers = vec![images::layer("large", &images::noise(LAYER as usize, 9))];
+        place(&sandbox, &memory, &images::image(&memory, &Recipe { layers, ..Recipe::default() }), &name);
+        proxy.cut_asking_at(LAYER * 3 / 4);
+        let pushed = sandbox.nacre(["push", &name]).ok();
+        assert!(pushed.stderr.contains(": Pushed\n"), "{}", pushed.stderr);
+        assert!(proxy.asked() < LAYER * 2, "{} bytes were sent for {LAYER}", proxy.asked());
+        Sandbox::new().nacre(["pull", "-q", &format!("{address}/large:1")]).ok();
+    }
     whole(&target);
 }
