@@ -77,7 +77,7 @@ pub fn tests(args: &[String]) -> Result<()> {
 /// Formatting, clippy, and the dependency rules where cargo-deny is installed.
 pub fn lint() -> Result<()> {
     checked(&mut cargo(&["fmt", "--all", "--check"]))?;
-    for guests in ["plugins", "examples", "tests/guests"] {
+    for guests in ["plugins", "examples", "tests/guests", "tests/fuzz"] {
         checked(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", &format!("{guests}/Cargo.toml")]))?;
     }
     checked(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;

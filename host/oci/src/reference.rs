@@ -49,12 +49,14 @@ impl Reference {
         format!("{}/{}", self.registry, self.repository)
     }
 
-    /// The name as Docker shows it: `nginx`, `acme/app`, `ghcr.io/acme/app`.
+    /// The name as Docker shows it: `nginx`, `acme/app`, `ghcr.io/acme/app`. It always reads back as the same, so a
+    /// repository of Docker Hub that looks like an id or a host keeps what is in front.
     pub fn familiar_name(&self) -> String {
-        if self.registry != DEFAULT_REGISTRY {
+        let looks_like_host = self.repository.split_once('/').is_some_and(|(first, _)| is_host(first));
+        if self.registry != DEFAULT_REGISTRY || looks_like_host {
             return self.name();
         }
-        let short = self.repository.strip_prefix("library/").filter(|rest| !rest.contains('/'));
+        let short = self.repository.strip_prefix("library/").filter(|rest| !rest.contains('/') && !is_id(rest));
         short.unwrap_or(&self.repository).to_owned()
     }
 
@@ -111,7 +113,7 @@ impl FromStr for Reference {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        if is_id(text) {
             return Err(invalid(text, "64 hex digits are an image's id and cannot be a name"));
         }
         let (rest, digest) = match text.split_once('@') {
@@ -134,7 +136,6 @@ impl FromStr for Reference {
 
 /// Docker's `splitDockerDomain`: the first component is a host if it looks like one.
 fn split_registry(name: &str) -> (&str, String) {
-    let is_host = |part: &str| part == "localhost" || part.contains(['.', ':']) || part.bytes().any(|b| b.is_ascii_uppercase());
     let (registry, repository) = match name.split_once('/') {
         Some((first, rest)) if is_host(first) => (first, rest),
         _ => (DEFAULT_REGISTRY, name),
@@ -144,6 +145,15 @@ fn split_registry(name: &str) -> (&str, String) {
         return (registry, format!("library/{repository}"));
     }
     (registry, repository.to_owned())
+}
+
+fn is_host(part: &str) -> bool {
+    part == "localhost" || part.contains(['.', ':']) || part.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+/// Docker's anchored identifier: a bare image id.
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn check_tag(tag: &str) -> Result<(), &'static str> {
@@ -234,6 +244,8 @@ mod tests {
             ("Host/app", "Host/app", "Host/app"),
             ("a/b/c", "docker.io/a/b/c", "a/b/c"),
             ("library/a/b", "docker.io/library/a/b", "library/a/b"),
+            ("docker.io/a.b/c", "docker.io/a.b/c", "docker.io/a.b/c"),
+            (&format!("library/{HEX}"), &format!("docker.io/library/{HEX}"), &format!("library/{HEX}")),
         ] {
             let reference: Reference = given.parse().expect(given);
             assert_eq!((reference.to_string().as_str(), reference.familiar().as_str()), (canonical, familiar));
