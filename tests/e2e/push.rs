@@ -138,3 +138,26 @@ fn a_connection_that_breaks_in_the_middle_of_a_layer_is_made_again() {
     }
     whole(&target);
 }
+
+#[test]
+fn an_attestation_that_was_not_fetched_is_no_obstacle() {
+    let (origin, target, sandbox) = (Sandbox::new(), Sandbox::new(), Sandbox::new());
+    let (from, to, memory) = (origin.serve(), target.serve(), Memory::new());
+    let image = images::image(&memory, &Recipe::default());
+    // As BuildKit makes them.
+    let mut attestation = images::image(&memory, &Recipe { platform: "unknown/unknown", labels: &[("a", "b")], ..Recipe::default() });
+    attestation.annotations.insert("vnd.docker.reference.type".into(), "attestation-manifest".into());
+    attestation.annotations.insert("vnd.docker.reference.digest".into(), image.digest.to_string());
+    let index = images::index(&memory, &[image.clone(), attestation]);
+    place(&origin, &memory, &index, "built:1");
+    let (source, name) = (from.name("built:1"), to.name("built:1"));
+    sandbox.nacre(["pull", "-q", "--platform", "linux/amd64", &source]).ok();
+    sandbox.nacre(["tag", &source, &name]).ok();
+    let pushed = sandbox.nacre(["push", &name]).ok();
+    assert!(pushed.stdout.contains(&image.digest.to_string()) && pushed.stderr.contains("only a part of the index is here"), "{}", pushed.stderr);
+    sandbox.nacre(["pull", "-q", "--all-platforms", &source]).ok();
+    assert!(sandbox.nacre(["push", &name]).ok().stdout.contains(&index.digest.to_string()));
+    for place in [&sandbox, &target] {
+        whole(place);
+    }
+}

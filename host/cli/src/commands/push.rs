@@ -1,5 +1,5 @@
 use anyhow::{Result, bail};
-use nacre_oci::{Descriptor, Document, Platform, Reference, Select, copy, pick_platform, platform_of, read_document};
+use nacre_oci::{Descriptor, Document, Error, Platform, Reference, Select, copy, pick_platform, plan, platform_of, read_document};
 use nacre_store::{Found, Store};
 
 use crate::{
@@ -61,9 +61,13 @@ fn pushable(store: &Store, found: &Found, platforms: &Platforms) -> Result<Descr
     let root = &found.image.descriptor;
     let (_, document) = read_document(store, root)?;
     let Document::Index(index) = document else { return Ok(root.clone()) };
-    let complete = found.image.platforms.iter().all(|(_, present)| *present);
+    // Attestations count: the registry asks for them too.
+    let complete = match plan(store, root, &Select::All) {
+        Err(Error::NotFound { .. }) => false,
+        other => other.map(|_| true)?,
+    };
     if platforms.all_platforms && !complete {
-        bail!("not every platform of {} is here: pull it with --all-platforms first", found.image.id.short());
+        bail!("not all of {} is here: pull it with --all-platforms first", found.image.id.short());
     }
     let here: Vec<Descriptor> = index.manifests.iter().filter(|child| is_here(store, child)).cloned().collect();
     let child = match (&platforms.platform[..], &here[..]) {
