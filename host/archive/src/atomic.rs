@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    num::NonZeroU64,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +15,13 @@ use tempfile::NamedTempFile;
 pub struct AtomicFile {
     path: PathBuf,
     temp: NamedTempFile,
+    written: u64,
+    /// Up to where the system was asked to write to the disk.
+    asked: u64,
 }
+
+/// So many bytes are written before the system is asked to write them to the disk, so that the flush at the end is short.
+const BEHIND: u64 = 8 << 20;
 
 impl AtomicFile {
     /// Starts a file that will be `path`. A symbolic link there is followed.
@@ -29,7 +36,7 @@ impl AtomicFile {
         }
         let prefix = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
         let temp = tempfile::Builder::new().prefix(&prefix).tempfile_in(folder(&path)).map_err(doing("create", &path))?;
-        Ok(Self { path, temp })
+        Ok(Self { path, temp, written: 0, asked: 0 })
     }
 
     /// Makes the file durable and visible.
@@ -45,7 +52,15 @@ impl AtomicFile {
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.temp.write(bytes)
+        let count = self.temp.write(bytes)?;
+        self.written += count as u64;
+        if self.written - self.asked >= BEHIND {
+            // What this asks for is to forget the pages, for which Linux begins to write them. It is only a wish.
+            let length = NonZeroU64::new(self.written - self.asked);
+            _ = rustix::fs::fadvise(self.temp.as_file(), self.asked, length, rustix::fs::Advice::DontNeed);
+            self.asked = self.written;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -28,7 +28,11 @@ pub use layout::Layout;
 pub use save::{write_docker_archive, write_oci_archive};
 pub use writer::TarWriter;
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    sync::mpsc,
+    thread,
+};
 
 use nacre_oci::{Digest, Error, Progress};
 
@@ -62,5 +66,44 @@ fn pump(from: &mut dyn Read, to: &mut dyn Write, progress: &dyn Progress) -> io:
         };
         to.write_all(&buffer[..count])?;
         total += count as u64;
+    }
+}
+
+/// As [`pump`], but reads, and with that checks, on a thread of its own while what was read before is written.
+fn pump_ahead(from: &mut (dyn Read + Send), to: &mut dyn Write) -> io::Result<()> {
+    /// Pieces that are on their way.
+    const AHEAD: usize = 4;
+    let (read, pieces) = mpsc::sync_channel(AHEAD);
+    let (give_back, spare) = mpsc::channel();
+    thread::scope(move |scope| {
+        scope.spawn(move || read_ahead(from, &read, &spare));
+        for piece in pieces {
+            let piece: Vec<u8> = piece?;
+            to.write_all(&piece)?;
+            // Whoever has read everything takes none back.
+            _ = give_back.send(piece);
+        }
+        Ok(())
+    })
+}
+
+/// Reads to the end, or until nobody takes the pieces any more.
+fn read_ahead(from: &mut dyn Read, pieces: &mpsc::SyncSender<io::Result<Vec<u8>>>, spare: &mpsc::Receiver<Vec<u8>>) {
+    loop {
+        let mut piece = spare.try_recv().unwrap_or_default();
+        piece.resize(CHUNK, 0);
+        let read = match from.read(&mut piece) {
+            Ok(0) => return,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other,
+        };
+        let failed = read.is_err();
+        let piece = read.map(|count| {
+            piece.truncate(count);
+            piece
+        });
+        if pieces.send(piece).is_err() || failed {
+            return;
+        }
     }
 }

@@ -6,10 +6,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use nacre_oci::{Content, Descriptor, Digest, Error, Put, RawManifest, Result, Silent, Sink};
+use nacre_oci::{Content, Descriptor, Digest, Error, Put, RawManifest, Result, Sink};
 use tar::{EntryType, Header};
 
-use crate::{LAYOUT_FILE, blob_path, listing::Listing, pump};
+use crate::{LAYOUT_FILE, blob_path, listing::Listing, pump_ahead};
 
 /// Content up to this size is read and checked before anything of it is written.
 const SMALL: u64 = 1 << 20;
@@ -130,7 +130,7 @@ impl<W: Write + Send> Sink for TarWriter<W> {
     }
 
     fn put(&self, descriptor: &Descriptor, content: &Content<'_>) -> Result<Put> {
-        let mut reader: Box<dyn Read + '_> = match content.open()? {
+        let mut reader: Box<dyn Read + Send + '_> = match content.open()? {
             reader if descriptor.size <= SMALL => Box::new(Cursor::new(reader.into_vec(SMALL)?)),
             reader => Box::new(reader),
         };
@@ -140,7 +140,7 @@ impl<W: Write + Send> Sink for TarWriter<W> {
             return Ok(Put::Stored);
         }
         // The reader asks on its own whether to stop.
-        let written = state.blob(descriptor, |out| pump(&mut reader, out, &Silent).map(|_| ()));
+        let written = state.blob(descriptor, |out| pump_ahead(&mut reader, out));
         state.spoilt = written.is_err();
         written.map_err(Error::io(format!("write {} to the archive", descriptor.digest)))?;
         Ok(Put::Stored)
