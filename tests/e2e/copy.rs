@@ -116,6 +116,28 @@ fn of_several_images_in_an_archive_one_is_named() {
     let unnamed = pick("").fails(1);
     assert!(unnamed.stderr.contains("busybox:1") && unnamed.stderr.contains("example.com/other:2"), "{}", unnamed.stderr);
     let missing = pick(":third:3").fails(1);
-    assert!(missing.stderr.contains("third:3") && missing.stderr.contains("busybox:1") && missing.stderr.lines().count() == 1, "{}", missing.stderr);
+    assert!(
+        missing.stderr.contains("third:3") && missing.stderr.contains("busybox:1") && missing.stderr.lines().count() == 1,
+        "{}",
+        missing.stderr
+    );
     whole(&sandbox);
+}
+
+#[test]
+fn an_index_with_holes_is_no_image_for_a_registry() {
+    let (origin, target, sandbox) = (Sandbox::new(), Sandbox::new(), Sandbox::new());
+    let (from, to) = (origin.serve(), target.serve());
+    place_multi_platform(&origin, "busybox:1");
+    let (source, name) = (from.name("busybox:1"), format!("docker://{}", to.name("busybox:1")));
+    sandbox.nacre(["pull", "-q", "--platform", "linux/arm64", &source]).ok();
+    let refused = sandbox.nacre(["copy", "-q", &source, &name]).fails(1);
+    assert!(refused.stderr.contains("--all-platforms") && refused.stderr.lines().count() == 1, "{}", refused.stderr);
+    let one = sandbox.nacre(["copy", "-q", "--platform", "linux/arm64", &source, &name]).ok();
+    let child = sandbox.nacre(["inspect", "--remote", "-f", "{{.Id}} {{.Architecture}}", &to.name("busybox:1")]).ok();
+    assert_eq!(child.stdout, format!("{} arm64\n", one.stdout.trim()));
+    sandbox.nacre(["copy", "-q", &source, "oci-archive:sparse.tar"]).ok();
+    sandbox.nacre(["pull", "-q", "--all-platforms", &source]).ok();
+    sandbox.nacre(["copy", "-q", &source, &name]).ok();
+    whole(&target);
 }

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use nacre_archive::{Archive, AtomicFile, Layout, write_docker_archive, write_oci_archive};
-use nacre_oci::{Descriptor, Progress, Reference, Select, Source, copy};
+use nacre_oci::{Descriptor, Document, Error, Platform, Progress, Reference, Select, Source, copy, pick_platform, plan, read_document};
 use nacre_store::{Acquired, By};
 
 use crate::{
@@ -34,8 +34,13 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let (from, to) = (Place::parse(&args.source)?, Place::parse(&args.destination)?);
     let progress = context.progress(Action::Copy, args.quiet);
-    let opened = open(context, &from, &*progress)?;
-    let select = args.platforms.select(if matches!(from, Place::Registry(_)) { Select::All } else { Select::Present });
+    let mut opened = open(context, &from, &*progress)?;
+    let remote = |place: &Place| matches!(place, Place::Registry(_));
+    let mut select = args.platforms.select(if remote(&from) { Select::All } else { Select::Present });
+    if remote(&to) {
+        opened.root = for_registry(&opened, &args.platforms.platform, remote(&from))?;
+        select = Select::All;
+    }
     write(context, &to, &opened, select, &*progress)?;
     drop(progress);
     context.print(&opened.root.digest.to_string())
@@ -107,15 +112,32 @@ fn opened<S: Source + 'static>(source: S, name: Option<&str>, list: impl Fn(&S) 
     Ok(Opened { source: Box::new(source), root, name: entry.and_then(|entry| entry.names.into_iter().next()) })
 }
 
+/// What a registry takes, which is no index with holes: all of the image, or one platform's.
+fn for_registry(from: &Opened, platforms: &[Platform], complete: bool) -> Result<Descriptor> {
+    let (source, root) = (&*from.source, &from.root);
+    let (_, Document::Index(index)) = read_document(source, root)? else { return Ok(root.clone()) };
+    match platforms {
+        [] if complete => Ok(root.clone()),
+        [] => match plan(source, root, &Select::All) {
+            Err(Error::NotFound { .. }) => {
+                bail!("not all of {} is here: pull it with --all-platforms, or copy one --platform", root.digest.short())
+            }
+            other => Ok(other.map(|_| root.clone())?),
+        },
+        [one] => Ok(Descriptor { platform: None, ..pick_platform(source, root, &index.manifests, one)?.clone() }),
+        _ => bail!("a registry takes one platform of an image, or all of them"),
+    }
+}
+
 /// The error with what could have been named.
-fn naming(error: nacre_oci::Error, name: Option<&str>, entries: &[nacre_archive::Entry]) -> anyhow::Error {
+fn naming(error: Error, name: Option<&str>, entries: &[nacre_archive::Entry]) -> anyhow::Error {
     let own = |(at, entry): (usize, &nacre_archive::Entry)| {
         entry.names.first().map(Reference::familiar).or(entry.tags.first().cloned()).unwrap_or_else(|| format!("@{at}"))
     };
     let known: Vec<String> = entries.iter().enumerate().take(MOST_NAMED).map(own).collect();
     match (error, name) {
-        (nacre_oci::Error::Ambiguous { count, .. }, None) => anyhow!("there are {count} images: add : and one of {}", known.join(", ")),
-        (error @ nacre_oci::Error::NotFound { .. }, _) if !known.is_empty() => anyhow!("{error}; there are {}", known.join(", ")),
+        (Error::Ambiguous { count, .. }, None) => anyhow!("there are {count} images: add : and one of {}", known.join(", ")),
+        (error @ Error::NotFound { .. }, _) if !known.is_empty() => anyhow!("{error}; there are {}", known.join(", ")),
         (error, _) => error.into(),
     }
 }
