@@ -51,7 +51,7 @@ fn dockers_templates_work() {
         assert_eq!(show(template), expected + "\n", "{template}");
     }
     let config: Value = serde_json::from_str(&show("{{json .Config}}")).unwrap();
-    assert_eq!((&config["Labels"]["maintainer"], &config["Volumes"]), (&"acme".into(), &Value::Null));
+    assert_eq!((&config["Labels"]["maintainer"], &config["Volumes"]), (&"acme".into(), &json!({})));
 }
 
 #[test]
@@ -134,6 +134,8 @@ fn an_artifact_shows_what_it_has() {
     let template = "{{(index .Layers 0).mediaType}} {{json .Platforms}} {{json .RootFS.Layers}} {{.Descriptor.artifactType}}";
     let shown = sandbox.nacre(["inspect", "-f", template, "sbom:1"]).ok();
     assert_eq!(shown.stdout, "text/spdx [] [] application/vnd.acme.sbom\n");
+    let labels = r#"[{{index .Config.Labels "x"}}] {{len .Config.Labels}} {{range .Config.Volumes}}x{{end}} {{.Config.Labels}}"#;
+    assert_eq!(sandbox.nacre(["inspect", "-f", labels, "sbom:1"]).ok().stdout, "[] 0  map[]\n", "as an image without labels");
     let history = sandbox.nacre(["history", "sbom:1"]).fails(1);
     let line = format!("nacre: {} is an artifact of type application/vnd.acme.sbom and has no history\n", root.digest.short());
     assert_eq!((history.stdout.as_str(), history.stderr), ("", line));

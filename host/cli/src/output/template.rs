@@ -98,6 +98,8 @@ pub(super) fn value(json: &Json) -> Value {
 
 fn value_named(name: &str, json: &Json) -> Value {
     match json {
+        // Go's nil map is an empty one: `index .Config.Labels "x"` is nothing, and no error.
+        Json::Null if MAPS.contains(&name) => Value::Map(HashMap::new()),
         Json::Null => Value::Nil,
         Json::Bool(bool) => Value::Bool(*bool),
         Json::String(text) => Value::String(escape::mark(text)),
