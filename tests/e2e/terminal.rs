@@ -29,7 +29,7 @@ fn hostile(sandbox: &Sandbox) -> Digest {
     let config = memory.add(media_type::OCI_CONFIG, config.to_string().into_bytes());
     let manifest = json!({
         "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config,
-        "layers": [memory.add(media_type::OCI_LAYER, tar)], "annotations": {EVIL: EVIL},
+        "layers": [memory.add(media_type::OCI_LAYER, tar)], "annotations": {EVIL: EVIL, "org.opencontainers.image.description": EVIL},
     });
     let root = memory.add(media_type::OCI_MANIFEST, manifest.to_string().into_bytes());
     put(sandbox, &memory, &root, &["app:1"])
@@ -90,6 +90,30 @@ fn what_an_image_says() {
     assert!(history.stdout.contains("\\x1b[2J") && history.stdout.contains("\\u{202e}"), "it is shown: {}", history.stdout);
     let json: serde_json::Value = serde_json::from_str(&sandbox.nacre(["inspect", "app:1"]).ok().stdout).unwrap();
     assert_eq!(json[0]["Author"], EVIL, "JSON says it all the same");
+}
+
+#[test]
+fn what_a_registry_says() {
+    let (there, here) = (Sandbox::new(), Sandbox::new());
+    hostile(&there);
+    let server = there.serve();
+    let (name, term) = (server.name("app:1"), server.name("app"));
+    for arguments in [
+        &["search", &term][..],
+        &["search", "--no-trunc", &term],
+        &["search", "--format", "json", &term],
+        &["search", "--format", "{{.Description}}", &term],
+        &["inspect", "--remote", &name],
+        &["inspect", "--remote", "-f", "{{.Config}} {{.Annotations}}", &name],
+        &["pull", &name],
+        &["pull", "--platform", "linux/s390x", &name],
+        &["pull", &server.name("ghost")],
+        &["push", &name],
+        &["search", "--list-tags", &term],
+    ] {
+        assert_safe(&here.nacre(arguments));
+    }
+    assert_eq!(here.nacre(["images", "-q"]).ok().lines().len(), 1);
 }
 
 #[test]
