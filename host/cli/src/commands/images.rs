@@ -3,7 +3,7 @@ use std::cmp::Reverse;
 use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
 use nacre_oci::Reference;
-use nacre_store::{Image, Store};
+use nacre_store::{Image, Sizes, Store};
 
 use crate::{
     context::Context,
@@ -68,8 +68,20 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let only_ids = args.quiet && ["", "table", "raw"].contains(&args.format.as_str());
     let (default, raw) = if only_ids { ("{{.ID}}", "image_id: {{.ID}}") } else { (default.as_str(), RAW) };
     let format = if only_ids && args.format != "raw" { default } else { &args.format };
-    let rows = rows(&store, args, &images, only_ids)?;
-    context.write(&Format::parse(format, default, Some(raw))?.render(COLUMNS, &rows)?)
+    let format = Format::parse(format, default, Some(raw))?;
+    let sizes = sizes(&store, args, &images)?;
+    let look = Look::new(args, &format, only_ids);
+    let rows = images.iter().enumerate().flat_map(|(n, (image, names))| rows(&look, image, names, sizes.get(n)));
+    context.write(&format.render(COLUMNS, rows)?)
+}
+
+/// What each image shares. That costs a walk over everything: only where a template asks for it.
+fn sizes(store: &Store, args: &Args, images: &[(Image, Vec<Reference>)]) -> Result<Vec<Sizes>> {
+    if !["SharedSize", "UniqueSize", "json"].iter().any(|field| args.format.contains(field)) {
+        return Ok(Vec::new());
+    }
+    let images: Vec<Image> = images.iter().map(|(image, _)| image.clone()).collect();
+    Ok(store.shared_sizes(&images)?)
 }
 
 /// The images that pass every filter, newest first, with those of their names that do.
@@ -82,27 +94,30 @@ fn chosen(store: &Store, args: &Args) -> Result<Vec<(Image, Vec<Reference>)>> {
     let (dangling, pinned) = (filters.flag("dangling")?, filters.flag("pinned")?);
     let by_name = filters.values("reference").next().is_some();
     let mut chosen = Vec::new();
-    for image in store.images()? {
+    for mut image in store.images()? {
         let listed = args.all || dangling == Some(true) || (!image.is_dangling() && (image.is_tagged() || image.child_of.is_empty()));
         let passes = dangling.is_none_or(|wanted| wanted == image.is_dangling()) && pinned.is_none_or(|wanted| wanted == image.pinned);
         if !listed || !passes || !window.contains(&image) || !filters.labels_pass(&image.labels) {
             continue;
         }
-        let names =
-            shown_names(&image).into_iter().filter_map(|name| filters.reference_passes(&name).map(|ok| ok.then_some(name)).transpose());
+        let names = shown_names(std::mem::take(&mut image.references))
+            .into_iter()
+            .filter_map(|name| filters.reference_passes(&name).map(|ok| ok.then_some(name)).transpose());
         let names = names.collect::<Result<Vec<_>>>()?;
         if !by_name || !names.is_empty() {
             chosen.push((image, names));
         }
     }
-    chosen.sort_by_key(|(image, _)| (Reverse(image.created), image.id.clone()));
+    // They come in order of their digests, which stays among those of one time.
+    chosen.sort_by_cached_key(|(image, _)| Reverse(image.created));
     Ok(chosen)
 }
 
 /// Tags; a digest reference only where its repository has no tag for the image.
-fn shown_names(image: &Image) -> Vec<Reference> {
-    let tagged = |name: &Reference| image.references.iter().any(|other| other.tag().is_some() && other.name() == name.name());
-    image.references.iter().filter(|name| name.tag().is_some() || !tagged(name)).cloned().collect()
+fn shown_names(names: Vec<Reference>) -> Vec<Reference> {
+    let tagged: Vec<String> =
+        if names.len() > 1 { names.iter().filter(|n| n.tag().is_some()).map(Reference::name).collect() } else { Vec::new() };
+    names.into_iter().filter(|name| name.tag().is_some() || !tagged.contains(&name.name())).collect()
 }
 
 /// The times that `before`, `since` and `until` leave.
@@ -126,46 +141,62 @@ impl Window {
     }
 }
 
-fn rows(store: &Store, args: &Args, images: &[(Image, Vec<Reference>)], only_ids: bool) -> Result<Vec<Vec<Cell>>> {
-    // Sharing costs a walk over everything: only where a template asks for it.
-    let wants_sizes = ["SharedSize", "UniqueSize", "json"].iter().any(|field| args.format.contains(field));
-    let all: Vec<Image> = if wants_sizes { images.iter().map(|(image, _)| image.clone()).collect() } else { Vec::new() };
-    let sizes = if wants_sizes { store.shared_sizes(&all)? } else { Vec::new() };
-    let mut rows = Vec::new();
-    for (n, (image, names)) in images.iter().enumerate() {
-        let shares = sizes.get(n).map(|s| [size(s.shared), size(s.unique)]).unwrap_or(["N/A".into(), "N/A".into()]);
-        let row = |repository: String, tag: &str, digest: &str| row(args, image, repository, tag, digest, &shares);
-        if only_ids {
-            rows.push(row(String::new(), "", ""));
-            continue;
-        }
-        let digest = image.id.to_string();
-        rows.extend(names.iter().map(|name| row(name.familiar_name(), name.tag().unwrap_or("<none>"), &digest)));
-        if names.is_empty() {
-            rows.push(row("<none>".into(), "<none>", "<none>"));
-        }
+/// The rows of an image, one for each name.
+fn rows(look: &Look, image: &Image, names: &[Reference], shares: Option<&Sizes>) -> Vec<Vec<Cell>> {
+    if look.only_ids {
+        return vec![look.row(image, "", "", shares)];
     }
-    Ok(rows)
+    if names.is_empty() {
+        return vec![look.row(image, "<none>", "<none>", shares)];
+    }
+    names.iter().map(|name| look.row(image, &name.familiar_name(), name.tag().unwrap_or("<none>"), shares)).collect()
 }
 
-fn row(args: &Args, image: &Image, repository: String, tag: &str, digest: &str, [shared, unique]: &[String; 2]) -> Vec<Cell> {
-    let id = if args.no_trunc { image.id.to_string() } else { image.id.short().to_owned() };
-    let (now, zone) = (Timestamp::now().as_second(), TimeZone::system());
-    let since = |at: Option<i64>| at.map_or_else(|| "N/A".to_owned(), |at| ago(now, at));
+/// What all rows have in common.
+struct Look {
+    now: i64,
+    zone: TimeZone,
+    no_trunc: bool,
+    only_ids: bool,
+    /// For each column whether anybody looks at it.
+    used: Vec<bool>,
+}
+
+impl Look {
+    fn new(args: &Args, format: &Format, only_ids: bool) -> Self {
+        let used = COLUMNS.iter().map(|(column, _)| format.uses(column)).collect();
+        Self { now: Timestamp::now().as_second(), zone: TimeZone::system(), no_trunc: args.no_trunc, only_ids, used }
+    }
+
+    fn row(&self, image: &Image, repository: &str, tag: &str, shares: Option<&Sizes>) -> Vec<Cell> {
+        let share = |part: fn(&Sizes) -> u64| shares.map_or_else(|| "N/A".to_owned(), |sizes| size(part(sizes)));
+        let value = |column: &str| match column {
+            "Repository" => repository.to_owned(),
+            "Tag" => tag.to_owned(),
+            "Digest" if tag == "<none>" && repository == "<none>" => "<none>".to_owned(),
+            "Digest" if self.only_ids => String::new(),
+            "Digest" => image.id.to_string(),
+            "ID" if self.no_trunc => image.id.to_string(),
+            "ID" => image.id.short().to_owned(),
+            "CreatedSince" => self.since(image.created),
+            "CreatedAt" => image.created.map_or_else(|| "N/A".to_owned(), |at| created_at(at, &self.zone)),
+            "Size" => size(image.size),
+            "SharedSize" => share(|sizes| sizes.shared),
+            "UniqueSize" => share(|sizes| sizes.unique),
+            "Platforms" => present(image),
+            "Pinned" => image.pinned.to_string(),
+            "LastUsed" => self.since(image.last_used),
+            _ => "N/A".to_owned(),
+        };
+        COLUMNS.iter().zip(&self.used).map(|((column, _), used)| if *used { value(column) } else { String::new() }.into()).collect()
+    }
+
+    fn since(&self, at: Option<i64>) -> String {
+        at.map_or_else(|| "N/A".to_owned(), |at| ago(self.now, at))
+    }
+}
+
+fn present(image: &Image) -> String {
     let present = image.platforms.iter().filter(|(_, present)| *present).map(|(platform, _)| platform.to_string());
-    vec![
-        repository.into(),
-        tag.into(),
-        digest.into(),
-        id.into(),
-        since(image.created).into(),
-        image.created.map_or_else(|| "N/A".to_owned(), |at| created_at(at, &zone)).into(),
-        size(image.size).into(),
-        "N/A".into(),
-        shared.as_str().into(),
-        unique.as_str().into(),
-        present.collect::<Vec<_>>().join(",").into(),
-        image.pinned.to_string().into(),
-        since(image.last_used).into(),
-    ]
+    present.collect::<Vec<_>>().join(",")
 }

@@ -12,7 +12,8 @@ use std::borrow::Cow;
 
 /// The text with everything a terminal must not get made visible. One line stays one line.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~'));
+    if plain || !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);

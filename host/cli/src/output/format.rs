@@ -95,31 +95,78 @@ impl Format {
     ///
     /// # Errors
     /// If the template names a field that is not there.
-    pub(crate) fn render(&self, columns: &Columns, rows: &[Vec<Cell>]) -> Result<String> {
+    pub(crate) fn render(&self, columns: &Columns, rows: impl IntoIterator<Item: AsRef<[Cell]>>) -> Result<String> {
         let mut out = String::new();
         let mut line = |text: &str| {
             out.push_str(text);
             out.push('\n');
         };
         let fields = |template: &Template, fields| template.render(Value::Object(fields)).map_err(|error| with_fields(&error, columns));
+        let row_of = |template: &Template, plain: &Option<Vec<Piece<'_>>>, row: &[Cell]| match plain {
+            Some(pieces) => Ok(fill_in(pieces, row)),
+            None => fields(template, data(columns, row)),
+        };
         match &self.0 {
-            Kind::Json => rows.iter().for_each(|row| line(&json_line(columns, row))),
+            Kind::Json => rows.into_iter().for_each(|row| line(&json_line(columns, row.as_ref()))),
             Kind::Rows(template) => {
+                let plain = plain(template.source(), columns);
                 for row in rows {
-                    line(&fields(template, data(columns, row))?);
+                    line(&row_of(template, &plain, row.as_ref())?);
                 }
             }
             Kind::Table { heading, row: template } => {
                 let names = columns.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading)));
                 line(&fields(heading, names.collect())?);
+                let plain = plain(template.source(), columns);
                 for row in rows {
-                    line(&fields(template, data(columns, row))?);
+                    line(&row_of(template, &plain, row.as_ref())?);
                 }
                 return Ok(table::align(&out));
             }
         }
         Ok(out)
     }
+
+    /// Whether a column's values are looked at: others need not be worked out.
+    pub(crate) fn uses(&self, column: &str) -> bool {
+        let (Kind::Table { row: template, .. } | Kind::Rows(template)) = &self.0 else { return true };
+        let used = |action: &str| action.strip_prefix('.').is_none_or(|field| field == column || !is_name(field));
+        template.source().split("{{").skip(1).any(|rest| rest.split_once("}}").is_none_or(|(action, _)| used(action.trim_matches(' '))))
+    }
+}
+
+/// A part of a template that consists of nothing but text and fields. Very many rows are filled in quickly that way.
+enum Piece<'a> {
+    Text(&'a str),
+    /// The field's position among the columns.
+    Field(usize),
+}
+
+/// A template's pieces, unless it does more or names a field that is not there: then the engine has to see it.
+fn plain<'a>(source: &'a str, columns: &Columns) -> Option<Vec<Piece<'a>>> {
+    let (text, actions) = source.split_once("{{").map_or((source, None), |(text, rest)| (text, Some(rest)));
+    let mut pieces = vec![Piece::Text(text)];
+    for part in actions.into_iter().flat_map(|rest| rest.split("{{")) {
+        let (action, text) = part.split_once("}}")?;
+        let field = action.trim_matches(' ').strip_prefix('.')?;
+        pieces.extend([Piece::Field(columns.iter().position(|(name, _)| *name == field)?), Piece::Text(text)]);
+    }
+    Some(pieces)
+}
+
+fn is_name(field: &str) -> bool {
+    !field.is_empty() && field.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+fn fill_in(pieces: &[Piece<'_>], row: &[Cell]) -> String {
+    let mut out = String::with_capacity(128);
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            Piece::Field(column) => out.push_str(&escape::visible(row.get(*column).map_or("", Cell::text))),
+        }
+    }
+    out
 }
 
 fn data(columns: &Columns, row: &[Cell]) -> HashMap<String, Value> {
@@ -211,6 +258,22 @@ mod tests {
         assert_eq!(render(r"{{.Name}}\t{{.IsOfficial}}").unwrap(), "nginx\t[OK]\nacme/nginx\t\n");
         assert_eq!(render("raw").unwrap(), "name: nginx\n\nname: acme/nginx\n\n");
         assert_eq!(Format::parse("raw", DEFAULT, None).unwrap().render(COLUMNS, &[vec![]]).unwrap(), "raw\n");
+    }
+
+    #[test]
+    fn only_what_a_template_names_is_used() {
+        let uses = |format: &str, column: &str| Format::parse(format, DEFAULT, None).unwrap().uses(column);
+        assert!(uses("", "StarCount") && uses("json", "StarCount") && uses("{{upper .Name}}", "Name") && uses("{{ .Name }}", "Name"));
+        assert!(!uses("table {{.Name}}\\t{{.IsOfficial}}", "StarCount"));
+        assert!(uses("{{.}}", "StarCount") && uses("{{with .Name}}{{$.StarCount}}{{end}}", "StarCount"));
+    }
+
+    #[test]
+    fn plain_templates_come_out_as_the_engine_writes_them() {
+        for plain in ["{{.Name}}", "a {{ .Description }}\\t{{.IsOfficial}} b}}"] {
+            let engine = plain.replacen("{{", "{{/* */}}{{", 1);
+            assert_eq!(render(plain).unwrap(), render(&engine).unwrap());
+        }
     }
 
     #[test]

@@ -51,6 +51,11 @@ impl Template {
         Ok(Self { source: source.to_owned(), template })
     }
 
+    /// What was parsed.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Fills it in; the text is safe for a terminal.
     ///
     /// # Errors

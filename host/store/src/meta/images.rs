@@ -1,6 +1,9 @@
 //! Images: every manifest or index that is kept for its own sake, with a name or dangling.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap, HashSet},
+};
 
 use nacre_oci::{Descriptor, Digest, Document, Error, MAX_MANIFEST, Platform, RawManifest, Reference, Result};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -133,20 +136,31 @@ pub(crate) fn get(db: &Connection, id: &Digest) -> rusqlite::Result<Option<Image
 
 /// All images, by digest.
 pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<Image>> {
-    // Both lists are sorted by digest, so they are read side by side: a listing of very many images is one pass.
-    let mut names = references::all(db)?.into_iter().peekable();
-    let mut parents = parents_of_images(db)?;
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM images ORDER BY digest"))?;
     let mut images: Vec<Image> = select.query_map([], read_row)?.collect::<Result<_, _>>()?;
-    for image in &mut images {
-        while let Some((id, name)) = names.next_if(|(id, _)| *id <= image.id) {
-            if id == image.id {
-                image.references.push(name);
-            }
+    // Most images are a part of none: where there are few that are, the few are looked up.
+    for (child, of) in parents_of_images(db)? {
+        if let Ok(at) = images.binary_search_by(|image| image.id.cmp(&child)) {
+            images[at].child_of = of;
         }
-        image.child_of = parents.remove(&image.id).unwrap_or_default();
     }
+    // Both lists are sorted by digest, so they are read side by side: a listing of very many images is one pass.
+    let mut at = 0;
+    references::each(db, |image, name| {
+        while images.get(at).is_some_and(|held| order(&held.id, image).is_lt()) {
+            at += 1;
+        }
+        if let Some(held) = images.get_mut(at).filter(|held| order(&held.id, image).is_eq()) {
+            held.references.push(name);
+        }
+    })?;
     Ok(images)
+}
+
+/// How a digest stands to one in a column, in the order of the column.
+fn order(digest: &Digest, column: &str) -> Ordering {
+    let (algorithm, hex) = column.split_once(':').unwrap_or((column, ""));
+    digest.algorithm().name().cmp(algorithm).then_with(|| digest.hex().cmp(hex))
 }
 
 fn parents_of_images(db: &Connection) -> rusqlite::Result<HashMap<Digest, Vec<Digest>>> {

@@ -32,11 +32,14 @@ pub(crate) fn of(db: &Connection, image: &Digest) -> rusqlite::Result<Vec<Refere
     rows.collect()
 }
 
-/// All names with their images, sorted by image and name.
-pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<(Digest, Reference)>> {
+/// All names, sorted by image and name: `take` gets the image's digest as text, and the name.
+pub(crate) fn each(db: &Connection, mut take: impl FnMut(&str, Reference)) -> rusqlite::Result<()> {
     let mut select = db.prepare_cached("SELECT image, name, selector FROM refs INDEXED BY refs_image ORDER BY image, name, selector")?;
-    let rows = select.query_map([], |row| Ok((digest(row, 0)?, build(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?)?)))?;
-    rows.collect()
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        take(row.get_ref(0)?.as_str()?, build(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?)?);
+    }
+    Ok(())
 }
 
 /// Makes a name stand for an image, and says what else it stood for before.
