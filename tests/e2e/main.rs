@@ -6,6 +6,7 @@
 mod archives;
 mod config;
 mod copy;
+mod faults;
 mod fixture;
 mod help;
 mod history;
