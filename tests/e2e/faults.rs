@@ -10,6 +10,7 @@ use std::{
 use nacre_oci::Memory;
 use nacre_tests::{
     images::{self, Recipe},
+    peers::{Options, Registry},
     sandbox::{Sandbox, Server},
 };
 
@@ -27,11 +28,26 @@ fn large(bytes: usize) -> (Sandbox, Server) {
     (origin, server)
 }
 
+const LAYER: u64 = 16 << 20;
+
 #[test]
-fn a_killed_pull_goes_on_where_it_was() {
-    const LAYER: u64 = 16 << 20;
+fn a_killed_pull_from_nacre_serve_goes_on_where_it_was() {
     let (_origin, server) = large(LAYER as usize);
-    let proxy = Proxy::start(server.address(), u64::MAX);
+    goes_on(server.address());
+}
+
+#[test]
+fn a_killed_pull_from_debians_registry_goes_on_where_it_was() {
+    let Some(registry) = Registry::start(&Options::default()) else { return };
+    let ((origin, _server), name) = (large(LAYER as usize), format!("{}/large:1", registry.address()));
+    origin.nacre(["tag", "large:1", &name]).ok();
+    origin.nacre(["push", "-q", &name]).ok();
+    goes_on(&registry.address());
+}
+
+/// Kills a pull of `large:1` from this registry in the middle, and counts what the next one asks for.
+fn goes_on(registry: &str) {
+    let proxy = Proxy::start(registry, u64::MAX);
     let (sandbox, name) = (Sandbox::new(), proxy.name("large:1"));
     proxy.stall_at(LAYER * 3 / 4);
     let mut command = sandbox.command(["pull", "-q", &name]);

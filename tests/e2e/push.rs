@@ -154,7 +154,11 @@ fn an_attestation_that_was_not_fetched_is_no_obstacle() {
     sandbox.nacre(["pull", "-q", "--platform", "linux/amd64", &source]).ok();
     sandbox.nacre(["tag", &source, &name]).ok();
     let pushed = sandbox.nacre(["push", &name]).ok();
-    assert!(pushed.stdout.contains(&image.digest.to_string()) && pushed.stderr.contains("only a part of the index is here"), "{}", pushed.stderr);
+    assert!(
+        pushed.stdout.contains(&image.digest.to_string()) && pushed.stderr.contains("only a part of the index is here"),
+        "{}",
+        pushed.stderr
+    );
     sandbox.nacre(["pull", "-q", "--all-platforms", &source]).ok();
     assert!(sandbox.nacre(["push", &name]).ok().stdout.contains(&index.digest.to_string()));
     for place in [&sandbox, &target] {
