@@ -156,11 +156,11 @@ fn keep_last_counts_by_repository() {
         add(&sandbox, &[], 100);
         sandbox
     };
-    leaves(&shelf(), &["--policy", "keep-last"], &["<none>", "db:1", "web:1.10.0", "web:1.8.0", "web:1.8.1", "web:1.9.0"]);
-    leaves(&shelf(), &["--policy", "keep-last,keep=2"], &["<none>", "db:1", "web:1.8.1", "web:1.9.0"]);
-    leaves(&shelf(), &["--policy", "keep-last,keep=2,by=semver"], &["<none>", "db:1", "web:1.10.0", "web:1.9.0"]);
+    leaves(&shelf(), &["--policy", "keep-last"], &["db:1", "web:1.10.0", "web:1.8.0", "web:1.8.1", "web:1.9.0"]);
+    leaves(&shelf(), &["--policy", "keep-last,keep=2"], &["db:1", "web:1.8.1", "web:1.9.0"]);
+    leaves(&shelf(), &["--policy", "keep-last,keep=2,by=semver"], &["db:1", "web:1.10.0", "web:1.9.0"]);
     let narrowed = ["--policy", "keep-last,keep=2", "--filter", "until=5h"];
-    leaves(&shelf(), &narrowed, &["<none>", "db:1", "web:1.8.0", "web:1.8.1", "web:1.9.0"]);
+    leaves(&shelf(), &narrowed, &["db:1", "web:1.8.0", "web:1.8.1", "web:1.9.0"]);
 }
 
 #[test]
@@ -235,9 +235,10 @@ fn the_configurations_policies_always_apply() {
     }
     add(&sandbox, &[], 5);
     fs::write(sandbox.config(), "[prune]\npolicies = [\"keep-last,keep=2\"]\n").unwrap();
-    leaves(&sandbox, &["-a"], &["<none>", "web:2", "web:3"]);
+    leaves(&sandbox, &[], &["web:1", "web:2", "web:3"]);
+    leaves(&sandbox, &["-a"], &["web:2", "web:3"]);
     fs::write(sandbox.config(), "[prune]\npolicies = [\"keep-last,keep=1\"]\n").unwrap();
-    leaves(&sandbox, &[], &["<none>", "web:3"]);
+    leaves(&sandbox, &["-a"], &["web:3"]);
     fs::write(sandbox.config(), "[prune]\npolicies = [\"keep-lats\"]\n").unwrap();
     let output = prune(&sandbox, &["-a"]).fails(1);
     assert_eq!(output.stderr, format!("nacre: unknown prune policy 'keep-lats': {HELP}\n"));

@@ -1,7 +1,7 @@
 //! Keeps the newest images of each repository.
 //!
 //! An image with names in several repositories goes only if it is beyond the limit in each of them.
-//! Dangling images have no repository and are left to the policy `standard`.
+//! Dangling images are in no repository, so nothing keeps them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +23,11 @@ pub fn decide(_policy: &str, _now: u64, opts: &Options, candidates: &[Summary]) 
             return Err(invalid("bad-value", message));
         }
     };
-    let reason = |index| Some(format!("not among the newest {keep} of {}", beyond.get(&index)?));
-    Ok(deletable(candidates).filter_map(|(index, _)| Some(delete(index, reason(index)?))).collect())
+    let reason = |index, image: &Summary| match beyond.get(&index) {
+        Some(repository) => Some(format!("not among the newest {keep} of {repository}")),
+        None => image.dangling.then(|| "dangling, in no repository".to_owned()),
+    };
+    Ok(deletable(candidates).filter_map(|(index, image)| Some(delete(index, reason(index, image)?))).collect())
 }
 
 /// Groups the images by repository. One without a key, such as a tag that is no version, ranks
@@ -104,9 +107,9 @@ mod tests {
             named(0, &["a/x:0", "a/y:0"]),
             image(),
         ];
-        assert_eq!(deleted([("keep", "1")], &images), [0, 2, 4]);
-        assert_eq!(deleted([("keep", "2")], &images), [0], "4 is the second of a/y");
-        assert_eq!(deleted([], &images), []);
+        assert_eq!(deleted([("keep", "1")], &images), [0, 2, 4, 5]);
+        assert_eq!(deleted([("keep", "2")], &images), [0, 5], "4 is the second of a/y, 5 is dangling");
+        assert_eq!(deleted([], &images), [5]);
     }
 
     #[test]

@@ -74,12 +74,12 @@ fn make_plan(context: &Context, args: &Args, store: &Store) -> Result<Plan> {
     Ok(plan)
 }
 
-/// The configuration's, the command line's, and Docker's own where `-a` or a filter asks for it or nothing else is named.
+/// The configuration's, the command line's, and Docker's own where `-a` or a filter asks for it or the command line names none.
 /// Beside a named policy a filter only narrows what that one chose, dangling or not.
 fn policies(context: &Context, args: &Args) -> Result<Vec<Policy>> {
     let named = context.config.prune.policies.iter().chain(&args.policy);
     let mut policies = named.map(|text| Policy::parse(text)).collect::<Result<Vec<_>>>()?;
-    if args.all || !args.filter.is_empty() || policies.is_empty() {
+    if args.all || !args.filter.is_empty() || args.policy.is_empty() {
         let filters = Filters::parse(&args.filter)?;
         filters.only(&["until", "until-by", "label", "label!"])?;
         let zone = TimeZone::system();
