@@ -74,12 +74,31 @@ pub fn tests(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Formatting, clippy, and the dependency rules where cargo-deny is installed.
+/// The libraries below the plugin host and the command line know neither.
+fn layering() -> Result<()> {
+    for library in ["nacre-oci", "nacre-store", "nacre-registry", "nacre-archive", "nacre-serve"] {
+        let output = cargo(&["tree", "--package", library, "--edges", "normal", "--prefix", "none"]).output()?;
+        let tree = String::from_utf8(output.stdout)?;
+        for line in tree.lines() {
+            let name = line.split(' ').next().unwrap_or_default();
+            if matches!(name, "clap" | "wasmtime" | "nacre-plugin" | "nacre-cli") {
+                bail!("{library} depends on {name}, which it must not know (README, Architecture)");
+            }
+        }
+        if !output.status.success() || !tree.starts_with(library) {
+            bail!("cargo tree failed for {library}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    Ok(())
+}
+
+/// Formatting, the order of the crates, clippy, and the dependency rules where cargo-deny is installed.
 pub fn lint() -> Result<()> {
     checked(&mut cargo(&["fmt", "--all", "--check"]))?;
     for guests in ["plugins", "examples", "tests/guests", "tests/fuzz"] {
         checked(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", &format!("{guests}/Cargo.toml")]))?;
     }
+    layering()?;
     checked(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     if !found("cargo-deny") {
         eprintln!("cargo-deny is not installed: licences and sources were not checked");
