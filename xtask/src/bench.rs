@@ -46,7 +46,7 @@ const WORKS: &[(Work, &str)] = &[
 impl Work {
     /// How often it is measured: what is short varies more.
     fn rounds(self) -> usize {
-        if matches!(self, Self::Images | Self::Start) { 15 } else { 5 }
+        if matches!(self, Self::Images | Self::Start) { 15 } else { 3 }
     }
 }
 

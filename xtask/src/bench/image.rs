@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Result, bail};
@@ -33,7 +33,7 @@ pub fn publish(nacre: &Path, folder: &Path, registry: &str) -> Result<Size> {
     let path = folder.join("image");
     let layout = Layout::create(&path)?;
     fs::create_dir_all(path.join("blobs/sha256"))?;
-    let mut files = files()?.into_iter();
+    let mut files = Files::new();
     let layers = LAYERS.iter().map(|megabytes| layer(&path, &mut files, megabytes * 1_000_000)).collect::<Result<Vec<_>>>()?;
     let config = ImageConfig {
         created: Some("2026-01-01T00:00:00Z".into()),
@@ -56,7 +56,7 @@ pub fn publish(nacre: &Path, folder: &Path, registry: &str) -> Result<Size> {
     layout.add(&RawManifest { descriptor, bytes })?;
     let mut copy = Command::new(nacre);
     copy.args(["--progress", "quiet", "copy"]).arg(format!("oci:{}", path.display())).arg(format!("docker://{registry}/bench:1"));
-    checked(copy.env("NACRE_ROOT", folder.join("unused")))?;
+    checked(copy.env("NACRE_ROOT", folder.join("unused")).stdout(Stdio::null()))?;
     Ok(Size { compressed: layers.iter().map(|layer| layer.blob.size).sum(), plain: layers.iter().map(|layer| layer.plain).sum() })
 }
 
@@ -66,22 +66,41 @@ fn small(layout: &Path, media_type: &str, bytes: &[u8]) -> Result<Descriptor> {
     Ok(descriptor)
 }
 
-/// Regular files in a fixed order.
-fn files() -> Result<Vec<PathBuf>> {
-    let mut open: Vec<PathBuf> = SOURCES.iter().rev().map(PathBuf::from).collect();
-    let mut files = Vec::new();
-    while let Some(folder) = open.pop() {
-        let mut entries = fs::read_dir(&folder)?.collect::<io::Result<Vec<_>>>()?;
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            match entry.file_type()? {
-                kind if kind.is_dir() => open.push(entry.path()),
-                kind if kind.is_file() => files.push(entry.path()),
-                _ => {}
+/// Regular files in a fixed order. They are listed as they are needed: the memory of this process is the least that the
+/// system reports for those that it starts.
+struct Files {
+    open: Vec<PathBuf>,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self { open: SOURCES.iter().rev().map(PathBuf::from).collect() }
+    }
+}
+
+impl Iterator for Files {
+    type Item = Result<PathBuf>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(path) = self.open.pop() {
+            match fs::symlink_metadata(&path) {
+                Ok(meta) if meta.is_file() => return Some(Ok(path)),
+                Ok(meta) if meta.is_dir() => match sorted(&path) {
+                    Ok(entries) => self.open.extend(entries.into_iter().rev()),
+                    Err(error) => return Some(Err(error)),
+                },
+                Ok(_) => {}
+                Err(error) => return Some(Err(error.into())),
             }
         }
+        None
     }
-    Ok(files)
+}
+
+fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    entries.sort();
+    Ok(entries)
 }
 
 struct Layer {
@@ -91,14 +110,14 @@ struct Layer {
 }
 
 /// Writes files into a layer until it has `size` compressed bytes.
-fn layer(layout: &Path, files: &mut impl Iterator<Item = PathBuf>, size: u64) -> Result<Layer> {
+fn layer(layout: &Path, files: &mut Files, size: u64) -> Result<Layer> {
     let path = layout.join("blobs/sha256/layer");
     let out = Hashing::new(File::create(&path)?);
     let gzip = GzBuilder::new().mtime(0).write(out, Compression::new(6));
     let mut tar = tar::Builder::new(Hashing::new(gzip));
     while compressed(&tar) < size {
         let Some(file) = files.next() else { bail!("{} have too few files for the image", SOURCES.join(", ")) };
-        append(&mut tar, &file)?;
+        append(&mut tar, &file?)?;
     }
     let plain = tar.into_inner()?;
     let (diff_id, length) = (plain.hasher.digest(), plain.hasher.count());
