@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -46,7 +47,7 @@ const SCRIPT: &[&str] = &[
     "nacre image prune --force --apply plan.json",
     "nacre image prune --force",
     "nacre images",
-    "nacre plugin ls",
+    "nacre plugin ls --format 'table {{.Name}}\\t{{.Version}}\\t{{.Provides}}'",
     "nacre system df",
 ];
 
@@ -69,7 +70,7 @@ pub fn demo(write_readme: bool) -> Result<()> {
         transcript.push_str(&shown);
     }
     if write_readme {
-        readme::replace("demo", &format!("```console\n{}```", transcript.replace(&server.address, "localhost:5000")))?;
+        readme::replace("demo", &format!("```console\n{}```", transcript))?;
     }
     Ok(())
 }
@@ -110,8 +111,10 @@ impl Stage<'_> {
     }
 
     fn serve(&self) -> Result<Server> {
+        // The default address where it is free, so that a transcript looks like what a reader would see.
+        let address = if TcpListener::bind("127.0.0.1:5000").is_ok() { "127.0.0.1:5000" } else { "127.0.0.1:0" };
         let mut command = self.command("served");
-        let mut child = command.args(["serve", "--quiet", "--addr", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn()?;
+        let mut child = command.args(["serve", "--quiet", "--addr", address]).stderr(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stderr.take().context("no standard error")?).read_line(&mut line)?;
         let address = line.trim().rsplit_once("http://").with_context(|| format!("nacre serve said: {line}"))?.1.to_owned();
