@@ -60,18 +60,16 @@ pub fn install_example(name: &str, plugins: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Every test of the workspace, and of the guests.
+/// Every test of the guests, natively, and of the workspace; `args` go to the latter's runner.
 pub fn tests(args: &[String]) -> Result<()> {
-    let nacre = build(false)?;
-    let nextest = found("cargo-nextest");
-    let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
-    checked(cargo(runner).arg("--workspace").args(args).env("NACRE_BIN", nacre))?;
     for guests in ["plugins", "examples"] {
         let manifest = format!("{guests}/Cargo.toml");
         let target = root().join("target/guests-native");
         checked(cargo(&["test", "--quiet", "--manifest-path", &manifest]).env("CARGO_TARGET_DIR", target))?;
     }
-    Ok(())
+    let nacre = build(false)?;
+    let runner: &[&str] = if found("cargo-nextest") { &["nextest", "run"] } else { &["test"] };
+    checked(cargo(runner).arg("--workspace").args(args).env("NACRE_BIN", nacre))
 }
 
 /// The libraries below the plugin host and the command line know neither.
