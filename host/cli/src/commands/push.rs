@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
 }
 
 fn push(context: &Context, args: &Args, store: &Store, reference: &Reference) -> Result<()> {
-    let found = store.find(&reference.to_string())?;
+    let found = store.find(&reference.familiar())?;
     let root = pushable(store, &found, &args.platforms)?;
     let repository = context.client()?.repository(reference);
     let progress = context.progress(Action::Push, args.quiet);
