@@ -69,8 +69,8 @@ fn policies_decide_with_reasons() {
     let reason = "dangling, created 40 days ago, before until=30d";
     assert_eq!(decide("standard", &opts([("until", "30d")])), [(0, reason.to_owned())]);
     assert_eq!(decide("standard", &opts([("all", "true")])).len(), 3);
-    let reason = "not among the newest 1 of docker.io/library/nginx";
-    assert_eq!(decide("keep-last", &opts([("keep", "1")])), [(1, reason.to_owned())]);
+    let reasons = ["dangling, in no repository", "not among the newest 1 of docker.io/library/nginx"];
+    assert_eq!(decide("keep-last", &opts([("keep", "1")])), [(0, reasons[0].to_owned()), (1, reasons[1].to_owned())]);
     let reason = "unused for 40 days, all images take more than 200B";
     assert_eq!(decide("least-recently-used", &opts([("budget", "200")])), [(0, reason.to_owned())]);
 }
