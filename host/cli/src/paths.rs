@@ -42,7 +42,8 @@ impl Paths {
         let root = given(&global.root, "NACRE_ROOT").or(default_root).context("neither HOME nor NACRE_ROOT is set: use --root FOLDER")?;
         let plugins = match given(&global.plugins, "NACRE_PLUGINS") {
             Some(folders) => env::split_paths(&folders).collect(),
-            None => data.iter().map(|data| data.join("plugins")).chain([PathBuf::from("/usr/lib/nacre/plugins")]).collect(),
+            // The system's first: a user's plugin does not take the place of the organisation's.
+            None => std::iter::once(PathBuf::from("/usr/lib/nacre/plugins")).chain(data.map(|data| data.join("plugins"))).collect(),
         };
         let default_config = under("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("nacre/config.toml"));
         Ok(Self {
