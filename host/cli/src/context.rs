@@ -23,9 +23,9 @@ use tokio::{
 };
 
 use crate::{
-    args::Global,
     config::Config,
-    failure::warn,
+    failure::{StdoutClosed, warn},
+    global::Global,
     output::{
         escape::visible,
         progress::{self, Action, Mode},
@@ -47,11 +47,6 @@ pub(crate) struct Context {
     /// Whoever shows progress now: a registry's retries are told there.
     listener: Arc<Mutex<Option<Weak<dyn Progress>>>>,
 }
-
-/// Whoever read standard output has gone: nothing more to do, and no failure.
-#[derive(Debug, thiserror::Error)]
-#[error("standard output was closed")]
-pub(crate) struct StdoutClosed;
 
 impl Context {
     pub(crate) fn new(global: Global) -> Result<Self> {

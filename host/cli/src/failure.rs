@@ -9,6 +9,11 @@ use crate::output::escape::visible;
 #[error("some arguments failed")]
 pub(crate) struct Shown;
 
+/// Whoever read standard output has gone: nothing more to do, and no failure.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output was closed")]
+pub(crate) struct StdoutClosed;
+
 /// Writes `error` as one line (with `debug`, its causes below) and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error, debug: bool) -> ExitCode {
     if is_closed_pipe(error) {
@@ -49,5 +54,5 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let broken = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
     };
-    error.is::<crate::context::StdoutClosed>() || error.chain().take(1).any(broken)
+    error.is::<StdoutClosed>() || error.chain().take(1).any(broken)
 }

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod context;
 mod failure;
+mod global;
 mod output;
 mod paths;
 mod policy;

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::args::Global;
+use crate::global::Global;
 
 /// The folders and files that nacre uses.
 #[derive(Clone, Debug)]
