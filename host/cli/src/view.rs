@@ -25,7 +25,7 @@ impl View {
     }
 }
 
-/// The image for `platform` (`strict`: without fallbacks) at `root`. Without a platform the host's, or else the first that is there.
+/// The image for exactly `platform` at `root`. Without a platform the host's best fit, or else the first that is there.
 pub(crate) fn view(source: &dyn Source, root: &Descriptor, platform: Option<&Platform>) -> Result<View> {
     let (raw, document) = read_document(source, root)?;
     match document {

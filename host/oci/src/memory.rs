@@ -34,8 +34,9 @@ impl Memory {
         descriptor
     }
 
-    /// Puts bytes under a digest that need not be theirs: to show that damage is noticed.
-    pub fn add_damaged(&self, digest: Digest, bytes: impl Into<Arc<[u8]>>) {
+    /// Puts bytes under a digest that was computed elsewhere, if at all: whoever reads them checks. (So tests can show that
+    /// damage is noticed.)
+    pub fn add_unchecked(&self, digest: Digest, bytes: impl Into<Arc<[u8]>>) {
         self.lock().blobs.insert(digest, bytes.into());
     }
 

@@ -121,7 +121,7 @@ fn keep(app: &App, reference: &Reference, raw: &RawManifest, document: &Document
         }
     }
     let memory = Memory::new();
-    memory.add_damaged(raw.descriptor.digest.clone(), raw.bytes.clone());
+    memory.add_unchecked(raw.descriptor.digest.clone(), raw.bytes.clone());
     session.put(&raw.descriptor, &Content::new(&memory, &raw.descriptor, &Silent))?;
     app.store.add_tagged(reference, raw, Acquired::Pushed)?;
     // From now on the image protects what it needs.

@@ -88,7 +88,7 @@ fn damaged_content_never_leaves_whole() {
     let repository = repository(quick(), &fake.address, "a");
     let liar = Memory::new();
     let descriptor = blob(&images::noise(3_000_000, 9));
-    liar.add_damaged(descriptor.digest.clone(), images::noise(3_000_000, 10));
+    liar.add_unchecked(descriptor.digest.clone(), images::noise(3_000_000, 10));
     let error = repository.put(&descriptor, &Content::new(&liar, &descriptor, &Silent)).unwrap_err();
     assert!(matches!(error, Error::Mismatch { .. }), "{error}");
     assert!(fake.seen().iter().all(|seen| seen.method != "PUT"), "the whole request came through");

@@ -103,7 +103,7 @@ fn wrong_bytes_leave_nothing_behind() {
     let blob = Descriptor::of(media_type::OCI_LAYER, b"right");
     let liar = Memory::new();
     for wrong in [b"wrong".as_slice(), b"rig", b"", b"right and more"] {
-        liar.add_damaged(blob.digest.clone(), wrong);
+        liar.add_unchecked(blob.digest.clone(), wrong);
         assert!(fixture.store.put(&blob, &Content::new(&liar, &blob, &Silent)).is_err());
         assert_eq!(files_in(&fixture.store.root().join("ingest")), 0);
         assert_eq!(fixture.blobs(), 0);
