@@ -41,17 +41,32 @@ pub struct Options {
     pub log: Option<Log>,
 }
 
-/// Serves `store` on `listener` until `shutdown` is ready; then what is under way may end within ten seconds.
-///
-/// Content that was pushed and that no manifest refers to yet is safe from every prune for an hour, in this process and
-/// in others.
-///
-/// # Errors
-/// If the store cannot protect what comes in.
-pub async fn serve(store: Store, listener: TcpListener, options: Options, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let app = Arc::new(App::new(store, options)?);
-    let keeper = tokio::spawn(app::housekeeping(Arc::clone(&app)));
-    connection::run(listener, app::router(Arc::clone(&app)), shutdown).await;
-    keeper.abort();
-    tokio::task::spawn_blocking(move || app.record_use()).await.unwrap_or(Ok(()))
+/// A store that is ready to be served: what comes in is protected from here on.
+pub struct Server {
+    app: Arc<App>,
+}
+
+impl Server {
+    /// Prepares to serve `store`.
+    ///
+    /// # Errors
+    /// If the store cannot protect what comes in.
+    pub fn new(store: Store, options: Options) -> Result<Self> {
+        Ok(Self { app: Arc::new(App::new(store, options)?) })
+    }
+
+    /// Serves on `listener` until `shutdown` is ready; then what is under way may end within ten seconds.
+    ///
+    /// Content that was pushed and that no manifest refers to yet is safe from every prune for an hour, in this process
+    /// and in others.
+    ///
+    /// # Errors
+    /// If the store cannot record what was used.
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let app = self.app;
+        let keeper = tokio::spawn(app::housekeeping(Arc::clone(&app)));
+        connection::run(listener, app::router(Arc::clone(&app)), shutdown).await;
+        keeper.abort();
+        tokio::task::spawn_blocking(move || app.record_use()).await.unwrap_or(Ok(()))
+    }
 }

@@ -30,7 +30,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let options = nacre_serve::Options { read_only: args.read_only, log };
     context.runtime()?.block_on(async {
         let listener = TcpListener::bind(&args.addr).await.with_context(|| format!("cannot listen on {}", args.addr))?;
-        warn(&format!("serving {} on http://{}", store.root().display(), listener.local_addr()?));
+        let root = store.root().display().to_string();
+        let server = nacre_serve::Server::new(store, options)?;
+        // Said when it is true, so that whoever waits for the line finds everything in place.
+        warn(&format!("serving {root} on http://{}", listener.local_addr()?));
         let mut terminated = signal(SignalKind::terminate())?;
         let shutdown = async move {
             tokio::select! {
@@ -38,6 +41,6 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
                 _ = terminated.recv() => {}
             }
         };
-        Ok(nacre_serve::serve(store, listener, options, shutdown).await?)
+        Ok(server.run(listener, shutdown).await?)
     })
 }

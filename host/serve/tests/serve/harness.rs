@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use nacre_oci::{Descriptor, Digest, Memory, Select, copy};
-use nacre_serve::{Options, serve};
+use nacre_serve::Options;
 use nacre_store::Store;
 use nacre_tests::conformance::everything;
 use reqwest::{Client, Method};
@@ -43,7 +43,7 @@ impl Server {
         let options = Options { read_only, log: Some(Arc::new(move |line: &str| hears.lock().unwrap().push(line.to_owned()))) };
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move { stopped.await.unwrap_or(()) };
-        let task = tokio::spawn(serve(store.clone(), listener, options, shutdown));
+        let task = tokio::spawn(nacre_serve::Server::new(store.clone(), options).unwrap().run(listener, shutdown));
         // Plain HTTP only; but the client wants to know how it would encrypt.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().unwrap();
