@@ -18,19 +18,46 @@
 //! with `crate-type = ["cdylib"]`, built by `cargo build --release --target wasm32-wasip2`.
 //! The exports exist only there: natively the crate is plain Rust and can be tested as such.
 
+pub mod admission;
+pub mod command;
 mod error;
+pub mod export;
+pub mod import;
 mod options;
 pub mod prune;
 pub mod search;
 pub mod size;
 pub mod time;
 
+pub use bindings::nacre::plugin::bytes;
+pub use bindings::nacre::plugin::files;
 pub use bindings::nacre::plugin::host::{Level, log, settings};
+pub use bindings::nacre::plugin::images;
 pub use bindings::nacre::plugin::types::{Diagnostic, Error, Kv, Platform, Summary};
+pub use bindings::nacre::plugin::{context, fetch, registry, store, store_write};
 pub use error::invalid;
 pub use options::Options;
 
 #[allow(missing_docs, reason = "the comments are in wit/")]
 pub(crate) mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "base" });
+    // Everything that some world imports. A component imports of it what it uses.
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package nacre:sdk;
+            world everything {
+                import nacre:plugin/types@0.1.0;
+                import nacre:plugin/host@0.1.0;
+                import nacre:plugin/bytes@0.1.0;
+                import nacre:plugin/files@0.1.0;
+                import nacre:plugin/images@0.1.0;
+                import nacre:plugin/store@0.1.0;
+                import nacre:plugin/store-write@0.1.0;
+                import nacre:plugin/registry@0.1.0;
+                import nacre:plugin/fetch@0.1.0;
+                import nacre:plugin/context@0.1.0;
+                import nacre:plugin/terminal@0.1.0;
+            }",
+        world: "nacre:sdk/everything",
+        generate_all,
+    });
 }

@@ -1,0 +1,43 @@
+//! Subcommands: the world `command`.
+
+#[doc(hidden)]
+#[allow(missing_docs, reason = "the comments are in wit/")]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "command",
+        with: {
+            "nacre:plugin/types@0.1.0": crate::bindings::nacre::plugin::types,
+            "nacre:plugin/host@0.1.0": crate::bindings::nacre::plugin::host,
+            "nacre:plugin/bytes@0.1.0": crate::bindings::nacre::plugin::bytes,
+            "nacre:plugin/files@0.1.0": crate::bindings::nacre::plugin::files,
+            "nacre:plugin/images@0.1.0": crate::bindings::nacre::plugin::images,
+            "nacre:plugin/store@0.1.0": crate::bindings::nacre::plugin::store,
+            "nacre:plugin/store-write@0.1.0": crate::bindings::nacre::plugin::store_write,
+            "nacre:plugin/registry@0.1.0": crate::bindings::nacre::plugin::registry,
+            "nacre:plugin/fetch@0.1.0": crate::bindings::nacre::plugin::fetch,
+            "nacre:plugin/context@0.1.0": crate::bindings::nacre::plugin::context,
+            "nacre:plugin/terminal@0.1.0": crate::bindings::nacre::plugin::terminal,
+        },
+        pub_export_macro: true,
+    });
+}
+
+pub use crate::bindings::nacre::plugin::terminal::{Cell, confirm, note, table, text, write};
+
+/// Exports a `fn run(command: &str, args: &Options) -> Result<u8, Error>` as this component's commands.
+#[macro_export]
+macro_rules! command {
+    ($run:path) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Plugin;
+            impl $crate::command::bindings::exports::nacre::plugin::runner::Guest for Plugin {
+                fn run(command: String, args: Vec<$crate::Kv>) -> Result<u8, $crate::Error> {
+                    $run(&command, &args.into())
+                }
+            }
+    $crate::command::bindings::export!(Plugin with_types_in $crate::command::bindings);
+        };
+    };
+}
