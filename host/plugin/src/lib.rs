@@ -35,7 +35,7 @@ pub use error::{Error, Fault};
 pub use inspect::Inspection;
 pub use limits::Limits;
 pub use log::{Level, Log, LogEntry};
-pub use manifest::{About, Capabilities, Manifest, Provides};
+pub use manifest::{About, Argument, Capabilities, Command, Manifest, Provides};
 pub use plugin::{Origin, Plugin};
 pub use prune::{Action, Verdict};
 pub use search::{Hit, Pick};

@@ -11,17 +11,27 @@
 //! [provides]                       # at least one of these
 //! search-filter = ["stars"]        # keys of `nacre search --filter`
 //! prune-policy = ["lru"]           # names for `nacre image prune --policy`
+//! import-format = ["zip"]          # names for `nacre import --format`
+//! export-format = ["cpio"]         # names for `nacre save --format`
+//! admission = ["rules"]            # a name for what may happen to images
 //!
-//! [options]                        # what its keys and its policies' options mean, a line each;
-//! stars = "at least this many"     # a policy gets no option that is not listed here
+//! [[command]]                      # a subcommand, `nacre tree IMAGE`
+//! name = "tree"
+//! about = "Show the layers and files of an image"
+//! table = true                     # takes --format
+//! [[command.argument]]
+//! name = "image"
+//! help = "the image"
+//! required = true
 //!
-//! [capabilities]                   # none of these can be granted yet: leave it out
-//! store = "none"
-//! registries = []
-//! net = []
-//! env = []
-//! context = []
-//! secrets = []
+//! [options]                        # what its keys and its options mean, a line each;
+//! stars = "at least this many"     # a plugin gets no option that is not listed here
+//!
+//! [capabilities]                   # what it asks for; see `capability`
+//! store = "read"                   # none, read or write
+//! registries = ["ghcr.io"]         # hosts, or "*"
+//! net = ["api.acme.com"]           # exact hosts
+//! context = ["src/**"]             # globs below the working folder
 //!
 //! [limits]                         # of each call
 //! memory = "64MiB"
@@ -49,6 +59,9 @@ pub struct Manifest {
     pub plugin: About,
     /// What it can be asked for.
     pub provides: Provides,
+    /// The subcommands that it adds.
+    #[serde(default, rename = "command")]
+    pub commands: Vec<Command>,
     /// What its keys and options mean.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
@@ -91,6 +104,66 @@ pub struct Provides {
     /// Names for `nacre image prune --policy`.
     #[serde(default)]
     pub prune_policy: Vec<String>,
+    /// Names for `nacre import --format`.
+    #[serde(default)]
+    pub import_format: Vec<String>,
+    /// Names for `nacre save --format`.
+    #[serde(default)]
+    pub export_format: Vec<String>,
+    /// Names for what it has to say about what may happen to images.
+    #[serde(default)]
+    pub admission: Vec<String>,
+}
+
+impl Provides {
+    /// Each kind, named as in `plugin.toml`, with what is provided of it.
+    pub fn kinds(&self) -> [(&'static str, &[String]); 5] {
+        [
+            ("search-filter", &self.search_filter),
+            ("prune-policy", &self.prune_policy),
+            ("import-format", &self.import_format),
+            ("export-format", &self.export_format),
+            ("admission", &self.admission),
+        ]
+    }
+}
+
+/// `[[command]]`: a subcommand.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// `nacre NAME`.
+    pub name: String,
+    /// One line for the help.
+    pub about: String,
+    /// Whether it prints a table, and so takes `--format`.
+    #[serde(default)]
+    pub table: bool,
+    /// What it takes, in the order of the help; positions in the order of the command line.
+    #[serde(default, rename = "argument")]
+    pub arguments: Vec<Argument>,
+}
+
+/// `[[command.argument]]`: one argument of a subcommand.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Argument {
+    /// Its name, as in `--name` and as the plugin gets it.
+    pub name: String,
+    /// One line for the help.
+    pub help: String,
+    /// `--name VALUE` and not a position.
+    #[serde(default)]
+    pub option: bool,
+    /// `--name` without a value. Implies `option`.
+    #[serde(default)]
+    pub switch: bool,
+    /// Whether it must be there.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether there may be several; of the positions only the last.
+    #[serde(default)]
+    pub repeated: bool,
 }
 
 /// `[capabilities]`: what a plugin asks for beyond its arguments. Nothing can be granted yet.
@@ -152,14 +225,51 @@ impl Manifest {
         if let Err(error) = semver::Version::parse(version) {
             return Err(format!("version = {version:?}: want a semantic version such as \"1.2.0\" ({error})"));
         }
-        let provided = || self.provides.search_filter.iter().chain(&self.provides.prune_policy);
-        if provided().next().is_none() {
-            return Err("[provides] names neither a search-filter nor a prune-policy".into());
+        let commands = self.commands.iter().map(|command| &command.name);
+        let provided: Vec<&String> = self.provides.kinds().into_iter().flat_map(|(_, names)| names).chain(commands).collect();
+        if provided.is_empty() {
+            return Err("[provides] names nothing, and there is no [[command]]".into());
         }
-        match provided().find(|word| !is_word(word)) {
-            Some(word) => Err(format!("[provides] {word:?}: want lower-case letters, digits, '-', '_' and '.'")),
-            None => Ok(()),
+        if let Some(word) = provided.into_iter().find(|word| !is_word(word)) {
+            return Err(format!("[provides] {word:?}: want lower-case letters, digits, '-', '_' and '.'"));
         }
+        self.commands.iter().try_for_each(Command::check)
+    }
+}
+
+impl Command {
+    /// Whether its arguments can be told apart on a command line.
+    fn check(&self) -> Result<(), String> {
+        let bad = |argument: &Argument, why: &str| Err(format!("[[command]] {}: argument {:?} {why}", self.name, argument.name));
+        let mut seen = Vec::new();
+        let last = self.arguments.iter().rposition(Argument::is_position);
+        let mut optional = false;
+        for (index, argument) in self.arguments.iter().enumerate() {
+            if !is_word(&argument.name) || argument.name.contains('.') {
+                return bad(argument, "has a bad name: want lower-case letters, digits, '-' and '_'");
+            }
+            if seen.contains(&&argument.name) || argument.name == "help" || (self.table && argument.name == "format") {
+                return bad(argument, "is there already");
+            }
+            seen.push(&argument.name);
+            if argument.is_position() {
+                if argument.repeated && last != Some(index) {
+                    return bad(argument, "may only be repeated as the last position");
+                }
+                if argument.required && optional {
+                    return bad(argument, "is required behind one that is not");
+                }
+                optional |= !argument.required;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Argument {
+    /// Whether it stands by its position.
+    pub fn is_position(&self) -> bool {
+        !self.option && !self.switch
     }
 }
 
@@ -240,10 +350,10 @@ allow = ["nginx"]
     fn what_is_wrong_is_said_in_one_line() {
         assert_eq!(
             refusal("[limits]", "[limit]"),
-            "plugin.toml: line 8: unknown field `limit`, expected one of `plugin`, `provides`, `options`, `capabilities`, `limits`, `settings`"
+            "plugin.toml: line 8: unknown field `limit`, expected one of `plugin`, `provides`, `command`, `options`, `capabilities`, `limits`, `settings`"
         );
         assert_eq!(refusal("\"3s\"", "\"1h\""), "plugin.toml: line 8: [limits] time = \"1h\": want a time from \"1ms\" to \"60 s\"");
-        assert_eq!(refusal("[\"lru\"]", "[]"), "plugin.toml: [provides] names neither a search-filter nor a prune-policy");
+        assert_eq!(refusal("[\"lru\"]", "[]"), "plugin.toml: [provides] names nothing, and there is no [[command]]");
         assert!(refusal("acme/lru", "Acme").starts_with("plugin.toml: name = \"Acme\": want"));
         assert!(refusal("acme/lru", "acme/../x").starts_with("plugin.toml: name ="));
         assert!(refusal("1.2.0", "1.2").starts_with("plugin.toml: version = \"1.2\": want"));

@@ -1,0 +1,1 @@
+//! Layers: tar to files and back, whiteouts, compression, path safety.
