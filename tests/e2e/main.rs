@@ -10,6 +10,7 @@ mod faults;
 mod fixture;
 mod help;
 mod history;
+mod hostile;
 mod images;
 mod inspect;
 mod login;

@@ -1,0 +1,14 @@
+;; It calls itself without end.
+;; says: ran out of stack: it calls itself without end; report it to its author
+(module
+  (memory (export "memory") 4)
+  ;; A bump allocator, so that arguments can be passed.
+  (global $free (mut i32) (i32.const 65536))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+    (global.get $free)
+    (global.set $free (i32.add (global.get $free) (local.get 3))))
+  (func $f (call $f))
+  (func (export "nacre:plugin/search@0.1.0#filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (call $f)
+    (unreachable)))

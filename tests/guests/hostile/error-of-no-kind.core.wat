@@ -1,0 +1,14 @@
+;; Its error is of a kind that does not exist.
+;; says: broke the rules of its interface: *; nothing of its answer was used; report it to its author
+(module
+  (memory (export "memory") 4)
+  ;; A bump allocator, so that arguments can be passed.
+  (global $free (mut i32) (i32.const 65536))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+    (global.get $free)
+    (global.set $free (i32.add (global.get $free) (local.get 3))))
+  (func (export "nacre:plugin/search@0.1.0#filter") (param i32 i32 i32 i32 i32 i32) (result i32)
+    (i32.store8 (i32.const 16) (i32.const 1))
+    (i32.store8 (i32.const 20) (i32.const 99))
+    (i32.const 16)))

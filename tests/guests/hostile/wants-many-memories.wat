@@ -1,0 +1,10 @@
+;; Its memories are each small and together too large.
+;; says: needs more than 64 MiB: raise [limits] memory in its plugin.toml or report it to its author
+(component
+  (core module $m (memory 400))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (core instance (instantiate $m))
+  (instance $none)
+  (export "nacre:plugin/search@0.1.0" (instance $none)))
