@@ -20,11 +20,13 @@
 
 pub mod admission;
 pub mod command;
+pub mod entries;
 mod error;
 pub mod export;
 pub mod import;
 mod options;
 pub mod prune;
+pub mod read;
 pub mod search;
 pub mod size;
 pub mod time;
