@@ -23,6 +23,7 @@ pub mod command;
 pub mod entries;
 mod error;
 pub mod export;
+pub mod files;
 pub mod import;
 mod options;
 pub mod prune;
@@ -32,7 +33,6 @@ pub mod size;
 pub mod time;
 
 pub use bindings::nacre::plugin::bytes;
-pub use bindings::nacre::plugin::files;
 pub use bindings::nacre::plugin::host::{Level, log, settings};
 pub use bindings::nacre::plugin::images;
 pub use bindings::nacre::plugin::types::{Diagnostic, Error, Kv, Platform, Summary};

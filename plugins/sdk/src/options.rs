@@ -23,6 +23,11 @@ impl Options {
         }
     }
 
+    /// The value of `key`, which must be there.
+    pub fn required<'a>(&'a self, key: &'a str) -> Result<&'a str, Error> {
+        self.one(key)?.ok_or_else(|| invalid("missing", format!("{key} is missing")))
+    }
+
     /// The value of `key`, parsed. `what` says what it should be: `a number`.
     pub fn parse<T: FromStr>(&self, key: &str, what: &str) -> Result<Option<T>, Error> {
         let wrong = |value| invalid("bad-value", format!("invalid option '{key}={value}': want {what}"));
@@ -88,7 +93,8 @@ mod tests {
     fn one_value_means_one() {
         let opts = Options::from([("keep", "3"), ("until", "1h"), ("until", "2h")]);
         assert_eq!(opts.parse::<u32>("keep", "a number").unwrap(), Some(3));
-        assert_eq!(opts.one("absent").unwrap(), None);
+        assert_eq!((opts.one("absent").unwrap(), opts.required("keep").unwrap()), (None, "3"));
+        assert!(opts.required("absent").is_err());
         assert!(opts.one("until").is_err());
         assert!(Options::from([("keep", "x")]).parse::<u32>("keep", "a number").is_err());
     }
