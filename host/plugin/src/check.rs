@@ -6,6 +6,7 @@
 use wasmparser::{ComponentExportSectionReader, ComponentImportSectionReader, Encoding, Parser, Payload};
 use wasmtime::Engine;
 
+use crate::capability::{Capabilities, imports_allowed};
 use crate::error::{Fault, join, one_line};
 use crate::manifest::Manifest;
 use crate::{prune, search};
@@ -14,8 +15,6 @@ use crate::{prune, search};
 const WASI: &str = "0.2.";
 /// The WASI interfaces that can be had without a capability, because they are inert.
 const INERT: [&str; 5] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/"];
-/// The interfaces of nacre that every plugin may import.
-const OURS: [&str; 2] = ["nacre:plugin/types", "nacre:plugin/host"];
 
 /// The names of a component's imports and exports.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -97,7 +96,7 @@ fn check_version(name: &str) -> Result<(), Fault> {
 fn is_allowed(import: &str) -> bool {
     let (name, version) = import.split_once('@').unwrap_or((import, ""));
     let inert = INERT.iter().any(|prefix| name.starts_with(prefix)) && version.starts_with(WASI);
-    inert || OURS.contains(&name)
+    inert || imports_allowed(import, &Capabilities::default())
 }
 
 fn unversioned(name: &str) -> &str {

@@ -79,9 +79,6 @@ pub enum Fault {
         /// The version that it is made for.
         wants: String,
     },
-    /// Its manifest asks for a capability that this nacre does not grant.
-    #[error("asks for the capability {0}, which this nacre cannot grant")]
-    Capability(String),
     /// `plugin.wasm` is no component.
     #[error("plugin.wasm {0}")]
     NotAComponent(String),

@@ -13,13 +13,16 @@
 //!
 //! Whatever goes wrong is one line that names the plugin: see [`Error`].
 
+mod address;
 mod cache;
 mod call;
+pub mod capability;
 mod check;
 mod deadline;
 mod discover;
 mod engine;
 mod error;
+mod glob;
 mod inspect;
 mod limits;
 mod log;
@@ -30,12 +33,13 @@ pub mod search;
 mod types;
 mod wasi;
 
+pub use capability::Capabilities;
 pub use discover::{Broken, Bundled, Plugins, Settings};
 pub use error::{Error, Fault};
 pub use inspect::Inspection;
 pub use limits::Limits;
 pub use log::{Level, Log, LogEntry};
-pub use manifest::{About, Argument, Capabilities, Command, Manifest, Provides};
+pub use manifest::{About, Argument, Command, Manifest, Provides};
 pub use plugin::{Origin, Plugin};
 pub use prune::{Action, Verdict};
 pub use search::{Hit, Pick};

@@ -44,6 +44,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::capability::Capabilities;
 use crate::error::{Fault, one_line};
 use crate::limits::Limits;
 use crate::{API, Settings};
@@ -65,7 +66,7 @@ pub struct Manifest {
     /// What its keys and options mean.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
-    /// What it may do beside computing.
+    /// What it asks for beyond its arguments.
     #[serde(default)]
     pub capabilities: Capabilities,
     /// What each call may use.
@@ -166,31 +167,6 @@ pub struct Argument {
     pub repeated: bool,
 }
 
-/// `[capabilities]`: what a plugin asks for beyond its arguments. Nothing can be granted yet.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Capabilities {
-    /// Access to the local store: `none`, `read` or `write`.
-    pub store: String,
-    /// Registries to speak to.
-    pub registries: Vec<String>,
-    /// Hosts to fetch from.
-    pub net: Vec<String>,
-    /// Environment variables to see.
-    pub env: Vec<String>,
-    /// Files of a build's context to read.
-    pub context: Vec<String>,
-    /// Secrets to be passed.
-    pub secrets: Vec<String>,
-}
-
-impl Default for Capabilities {
-    fn default() -> Capabilities {
-        let none = Vec::new;
-        Capabilities { store: "none".into(), registries: none(), net: none(), env: none(), context: none(), secrets: none() }
-    }
-}
-
 /// The part that tells whether the rest can be understood.
 #[derive(Deserialize)]
 struct Peek {
@@ -207,12 +183,11 @@ impl Manifest {
     ///
     /// # Errors
     /// It is no TOML, lacks or misspells something, is made for other interfaces, or asks for a
-    /// capability that cannot be granted.
+    /// capability that there is not.
     pub fn parse(text: &str) -> Result<Manifest, Fault> {
         let peek: Peek = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
         check_api(&peek.plugin.api)?;
         let manifest: Manifest = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
-        manifest.capabilities.check()?;
         manifest.check().map_err(Fault::Manifest)?;
         Ok(manifest)
     }
@@ -270,26 +245,6 @@ impl Argument {
     /// Whether it stands by its position.
     pub fn is_position(&self) -> bool {
         !self.option && !self.switch
-    }
-}
-
-impl Capabilities {
-    /// Whether all of it can be granted: only nothing can be.
-    fn check(&self) -> Result<(), Fault> {
-        if self.store != "none" {
-            return Err(Fault::Capability(one_line(&format!("store = {:?}", self.store))));
-        }
-        let lists = [
-            ("registries", &self.registries),
-            ("net", &self.net),
-            ("env", &self.env),
-            ("context", &self.context),
-            ("secrets", &self.secrets),
-        ];
-        match lists.into_iter().find(|(_, wanted)| !wanted.is_empty()) {
-            Some((name, wanted)) => Err(Fault::Capability(one_line(&format!("{name} = {wanted:?}")))),
-            None => Ok(()),
-        }
     }
 }
 
@@ -371,11 +326,15 @@ allow = ["nginx"]
     }
 
     #[test]
-    fn capabilities_are_refused_by_name() {
-        let with = |line: &str| Manifest::parse(&format!("{GOOD}[capabilities]\n{line}\n")).unwrap_err().to_string();
-        assert_eq!(with("net = [\"example.com\"]"), "asks for the capability net = [\"example.com\"], which this nacre cannot grant");
-        assert_eq!(with("store = \"read\""), "asks for the capability store = \"read\", which this nacre cannot grant");
-        assert!(with("gpu = true").starts_with("plugin.toml: line"));
-        assert!(Manifest::parse(&format!("{GOOD}[capabilities]\nstore = \"none\"\nnet = []\n")).is_ok());
+    fn capabilities_are_asked_for() {
+        let with = |line: &str| Manifest::parse(&format!("{GOOD}[capabilities]\n{line}\n"));
+        assert_eq!(
+            with("store = \"read\"\nnet = [\"a.example\"]").unwrap().capabilities.lines(),
+            ["store = \"read\"", "net = \"a.example\""]
+        );
+        assert!(with("gpu = true").unwrap_err().to_string().contains("unknown field `gpu`"));
+        let said = with("net = [\"*\"]").unwrap_err().to_string();
+        assert!(said.starts_with("plugin.toml: line 12: net = \"*\": want one exact host"), "{said}");
+        assert!(Manifest::parse(GOOD).unwrap().capabilities.is_empty());
     }
 }
