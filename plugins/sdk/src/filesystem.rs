@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::bytes::{Piece, Range, Source};
+use crate::entries::to_text;
 use crate::files::{Content, Entry, Kind, Layer};
 use crate::{Error, invalid};
 
@@ -69,15 +70,10 @@ pub struct IntoLayer<'a> {
 impl Files for IntoLayer<'_> {
     fn add(&mut self, entry: Entry, content: &[Piece]) -> Result<(), Error> {
         match content {
-            [] => self.layer.add(&entry, Content::None),
-            pieces => self.layer.add(&entry, Content::Source(&self.source.part(pieces)?)),
+            [] => self.layer.add(&entry, &Content::None),
+            pieces => self.layer.add(&entry, &Content::Source(&self.source.part(pieces)?)),
         }
     }
-}
-
-/// An entry of which only the kind, permissions and owner are known.
-pub fn entry(kind: Kind, mode: u32, uid: u32, gid: u32) -> Entry {
-    Entry { path: String::new(), kind, mode: mode & 0o7777, uid, gid, size: 0, mtime: 0, nanos: 0, link: None, device: None, xattrs: Vec::new() }
 }
 
 /// Adds a piece to content, as a longer one if it goes on where the last one ends.
@@ -90,17 +86,6 @@ pub fn push_piece(content: &mut Vec<Piece>, piece: Piece) {
         }
         _ => content.push(piece),
     }
-}
-
-/// A name or path of any bytes as text: what is not UTF-8 stands as U+F700 plus the byte, and so
-/// do the bytes of such characters themselves, so that no two names become one.
-pub fn text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().filter_map(|&byte| char::from_u32(0xF700 + u32::from(byte))));
-    }
-    text
 }
 
 /// Adds everything that a file system of `size` bytes holds to `files`, folders before what they
@@ -171,7 +156,7 @@ impl<S: FileSystem, F: Files> Walk<'_, S, F> {
             before = name;
         }
         let join = |(name, id): Name| {
-            let name = text(&name);
+            let name = to_text(&name);
             let path = if path.is_empty() { name } else { format!("{path}/{name}") };
             if path.len() > MAX_PATH {
                 return Err(invalid("long-path", format!("a path of more than {MAX_PATH} bytes")));
@@ -189,7 +174,7 @@ impl<S: FileSystem, F: Files> Walk<'_, S, F> {
 }
 
 fn check_name(name: &[u8], before: &[u8]) -> Result<(), Error> {
-    let shown = || text(name).escape_default().to_string();
+    let shown = || to_text(name).escape_default().to_string();
     if name.is_empty() || name == b"." || name == b".." || name.contains(&b'/') || name.contains(&0) {
         return Err(invalid("bad-name", format!("the name '{}' in a folder", shown())));
     }
@@ -222,6 +207,7 @@ fn at(path: &str, error: Error) -> Error {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::entries::entry;
 
     /// Folders as lists; what is not listed is a file of so many bytes with as many names.
     struct Fake(HashMap<u64, Vec<(&'static [u8], u64)>>, u64, u32);
@@ -233,7 +219,7 @@ mod tests {
         fn node(&mut self, id: u64) -> Result<Option<Node>, Error> {
             let kind = if self.0.contains_key(&id) { Kind::Directory } else { Kind::File };
             let size = if kind == Kind::File { self.1 } else { 0 };
-            Ok(Some(Node { entry: Entry { size, ..entry(kind, 0o644, 0, 0) }, links: self.2, content: vec![Piece::Zeros(size)] }))
+            Ok(Some(Node { entry: Entry { size, ..entry("", kind, 0o644) }, links: self.2, content: vec![Piece::Zeros(size)] }))
         }
         fn list(&mut self, folder: u64, _: usize) -> Result<Vec<Name>, Error> {
             Ok(self.0[&folder].iter().map(|(name, id)| (name.to_vec(), *id)).collect())
@@ -297,6 +283,9 @@ mod tests {
         for piece in [plain(0, 4), plain(4, 4), plain(9, 1), Piece::Zeros(0), plain(10, 0), Piece::Zeros(3), Piece::Zeros(4)] {
             push_piece(&mut content, piece);
         }
-        assert!(matches!(content[..], [Piece::Plain(Range { offset: 0, size: 8 }), Piece::Plain(Range { offset: 9, size: 1 }), Piece::Zeros(7)]));
+        assert!(matches!(
+            content[..],
+            [Piece::Plain(Range { offset: 0, size: 8 }), Piece::Plain(Range { offset: 9, size: 1 }), Piece::Zeros(7)]
+        ));
     }
 }

@@ -24,7 +24,10 @@ pub mod entries;
 mod error;
 pub mod export;
 pub mod files;
+pub mod filesystem;
 pub mod import;
+#[cfg(not(target_family = "wasm"))]
+pub mod memory;
 mod options;
 pub mod prune;
 pub mod read;
