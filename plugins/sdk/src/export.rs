@@ -17,6 +17,27 @@ pub mod bindings {
     });
 }
 
+use crate::bytes::Codec;
+use crate::{Error, Options, invalid};
+
+/// The compression that the option `compress` asks for: `none` (as without it), `gzip`, `zstd`, `xz`
+/// or `bzip2`.
+///
+/// # Errors
+/// It names another one, or is given twice.
+pub fn compression(opts: &Options) -> Result<Option<Codec>, Error> {
+    match opts.one("compress")? {
+        None | Some("none") => Ok(None),
+        Some("gzip") => Ok(Some(Codec::Gzip)),
+        Some("zstd") => Ok(Some(Codec::Zstd)),
+        Some("xz") => Ok(Some(Codec::Xz)),
+        Some("bzip2") => Ok(Some(Codec::Bzip2)),
+        Some(other) => {
+            Err(invalid("bad-value", format!("invalid option 'compress={other}': want none, gzip, zstd, xz or bzip2")))
+        }
+    }
+}
+
 /// Exports a `fn write(format: &str, image: &Image, out: &Sink, opts: &Options) -> Result<(), Error>` as this
 /// component's export formats.
 #[macro_export]
