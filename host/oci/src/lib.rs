@@ -4,6 +4,7 @@
 //! parsed. Everything that holds images is a [`Source`], a [`Sink`] or both, and [`copy`] moves an image from
 //! one to the other. This crate knows no files, no network, no terminal and no WebAssembly.
 
+mod change;
 mod config;
 mod content;
 mod copy;
@@ -18,6 +19,7 @@ mod progress;
 mod reference;
 mod validate;
 
+pub use change::change;
 pub use config::{History, ImageConfig, RootFs, RunConfig};
 pub use content::{Content, Put, RawManifest, Sink, Source, Verifying, read_document, read_small};
 pub use copy::{Copied, Options, Plan, Select, copy, pick_platform, plan, platform_of};
