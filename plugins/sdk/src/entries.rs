@@ -1,6 +1,7 @@
 //! Files of a layer, and their paths as text.
 
 use crate::files::{Entry, Kind};
+use crate::{Error, invalid};
 
 /// An entry with nothing but a path, a kind and permissions: of root, empty, from the beginning of
 /// 1970. Set what matters: `Entry { size: 5, ..entry("etc/motd", Kind::File, 0o644) }`.
@@ -50,6 +51,25 @@ pub fn to_text(path: &[u8]) -> String {
     text
 }
 
+/// The longest path, Linux's `PATH_MAX`.
+const MAX_PATH: usize = 4096;
+
+/// The path of what an archive holds, as text: it may be absolute, but must not lead out of the root.
+/// `at` is its place in the archive, for the error.
+///
+/// # Errors
+/// It has a part `..`, a zero byte, or more than 4096 bytes (`bad-path`).
+pub fn check_path(path: &[u8], at: u64) -> Result<String, Error> {
+    let why = match path {
+        _ if path.split(|&byte| byte == b'/').any(|part| part == b"..") => "leads out of the root with '..'",
+        _ if path.contains(&0) => "has a zero byte",
+        _ if path.len() > MAX_PATH => "is too long",
+        _ => return Ok(to_text(path)),
+    };
+    let shown: String = to_text(path).escape_default().take(200).collect();
+    Err(invalid("bad-path", format!("the path '{shown}' at byte {at} {why}")))
+}
+
 /// The bytes of a path that came as text.
 pub fn from_text(text: &str) -> Vec<u8> {
     let mut path = Vec::with_capacity(text.len());
@@ -84,5 +104,15 @@ mod tests {
         }
         assert_eq!(to_text(b"caf\xe9"), "caf\u{f7e9}");
         assert_eq!(to_text(b"caf\xc3\xa9"), "café");
+    }
+
+    #[test]
+    fn paths_stay_inside() {
+        for path in [&b"usr/bin"[..], b"/etc", b"./a", b"", b"a..b/...", b"caf\xe9"] {
+            assert_eq!(check_path(path, 0).ok(), Some(to_text(path)));
+        }
+        for path in [&b".."[..], b"../x", b"a/../../x", b"/..", b"a/..", b"a\0b", &[b'a'; 4097]] {
+            assert!(check_path(path, 7).is_err_and(|error| format!("{error:?}").contains("at byte 7")));
+        }
     }
 }

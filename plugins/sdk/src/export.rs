@@ -32,9 +32,7 @@ pub fn compression(opts: &Options) -> Result<Option<Codec>, Error> {
         Some("zstd") => Ok(Some(Codec::Zstd)),
         Some("xz") => Ok(Some(Codec::Xz)),
         Some("bzip2") => Ok(Some(Codec::Bzip2)),
-        Some(other) => {
-            Err(invalid("bad-value", format!("invalid option 'compress={other}': want none, gzip, zstd, xz or bzip2")))
-        }
+        Some(other) => Err(invalid("bad-value", format!("invalid option 'compress={other}': want none, gzip, zstd, xz or bzip2"))),
     }
 }
 

@@ -28,6 +28,8 @@ pub mod filesystem;
 pub mod import;
 #[cfg(not(target_family = "wasm"))]
 pub mod memory;
+#[cfg(not(target_family = "wasm"))]
+pub mod mutate;
 mod options;
 pub mod prune;
 pub mod read;
