@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, Once, PoisonError},
 };
 
@@ -125,12 +126,23 @@ impl Transport {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = self.build(&key.0, key.1)?;
+        let client = Self::finish(self.build(&key.0, key.1)?)?;
         clients.insert(key, client.clone());
         Ok(client)
     }
 
-    fn build(&self, trust: &Trust, loopback: bool) -> Result<reqwest::Client> {
+    /// A client for one URL that connects to these addresses of its host and to no other. Whom users trust as a
+    /// registry without a certificate they need not trust here.
+    pub(crate) fn pinned(&self, url: &Url, addresses: &[SocketAddr]) -> Result<reqwest::Client> {
+        let own = authority(url);
+        let trust = match url.scheme() {
+            "https" => Trust::System(self.config.authorities.contains_key(&own).then_some(own)),
+            _ => Trust::None,
+        };
+        Self::finish(self.build(&trust, false)?.no_proxy().resolve_to_addrs(url.host_str().unwrap_or_default(), addresses))
+    }
+
+    fn build(&self, trust: &Trust, loopback: bool) -> Result<reqwest::ClientBuilder> {
         let timeouts = &self.config.timeouts;
         let builder = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
@@ -140,12 +152,15 @@ impl Transport {
             .tcp_nodelay(true);
         // As in Go, a proxy is never asked for what is on this machine.
         let builder = if loopback { builder.no_proxy() } else { builder };
-        let builder = match trust {
+        Ok(match trust {
             // Reading the system's authorities takes milliseconds: not where nobody asks for them.
             Trust::None => builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true),
             Trust::System(None) => builder,
             Trust::System(Some(host)) => builder.tls_certs_merge(self.authorities(host)?),
-        };
+        })
+    }
+
+    fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
         let failed = |e: reqwest::Error| Error::Transport { doing: "setting up TLS".into(), why: e.to_string() };
         builder.build().map_err(failed)
     }

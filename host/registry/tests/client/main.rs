@@ -3,6 +3,7 @@
 
 mod auth;
 mod fake;
+mod get;
 mod lists;
 mod peers;
 mod pull;
