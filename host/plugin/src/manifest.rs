@@ -58,7 +58,8 @@ pub(crate) const MAX_BYTES: u64 = 64 << 10;
 pub struct Manifest {
     /// Who the plugin is.
     pub plugin: About,
-    /// What it can be asked for.
+    /// What it can be asked for, beside its commands.
+    #[serde(default)]
     pub provides: Provides,
     /// The subcommands that it adds.
     #[serde(default, rename = "command")]
