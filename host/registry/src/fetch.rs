@@ -57,20 +57,24 @@ impl Client {
                 Ok(location) => Ok(Answer::Moved(location.to_owned())),
                 Err(_) => Err(failed("it is redirected to no URL".into())),
             },
-            None if status.is_success() => {
-                Ok(Answer::Body(Box::new(Body { client: self.clone(), response, ready: Bytes::new(), stall: timeouts.stall })))
-            }
+            None if status.is_success() => Ok(Answer::Body(Box::new(Body::new(self, response)))),
             None => Err(failed(format!("the server answered {status}"))),
         }
     }
 }
 
 /// A body that is read as it comes.
-struct Body {
+pub(crate) struct Body {
     client: Client,
     response: Response,
     ready: Bytes,
     stall: Duration,
+}
+
+impl Body {
+    pub(crate) fn new(client: &Client, response: Response) -> Self {
+        Self { client: client.clone(), response, ready: Bytes::new(), stall: client.config().timeouts.stall }
+    }
 }
 
 impl Read for Body {

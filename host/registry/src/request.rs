@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How many redirects one request may take.
-const MAX_REDIRECTS: usize = 10;
+pub(crate) const MAX_REDIRECTS: usize = 10;
 
 /// A request that can be sent again.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ impl Client {
     }
 
     /// Where a redirect leads; from TLS it never leads to plain HTTP, unless that host may be plain.
-    fn redirected(&self, from: &Url, response: &Response, request: &Request) -> Result<Url, Failure> {
+    pub(crate) fn redirected(&self, from: &Url, response: &Response, request: &Request) -> Result<Url, Failure> {
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let to = location.and_then(|text| from.join(text).ok()).filter(|url| matches!(url.scheme(), "http" | "https"));
         let to = to.ok_or_else(|| request.about.transport("a redirect to nowhere"))?;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod auth;
+mod download;
 mod fake;
 mod get;
 mod lists;
