@@ -5,19 +5,79 @@
 //! nothing is called. The epoch is the engine's, so each store checks its own clock: another call's
 //! deadline is not ours. A thread of its own also means a known stack, and no tokio task around WASI's
 //! waiting, which tokio would answer with a panic.
+//!
+//! The limit is about the plugin's own time. While nacre moves data for it the clock stands: that
+//! takes as long as there is data, and the user can end it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{panic, thread};
 
 use wasmtime::{Store, UpdateDeadline};
 
-/// Runs `work` on `store`, ending it with `Trap::Interrupt` when it takes longer than `limit`.
-pub(crate) fn within<T: Send, R: Send>(limit: Duration, store: &mut Store<T>, work: impl FnOnce(&mut Store<T>) -> R + Send) -> R {
-    let deadline = Instant::now() + limit;
+use crate::state::State;
+
+/// How often it is asked whether the user wants an end.
+const WATCH: Duration = Duration::from_millis(50);
+/// How often the epoch advances once the time seems to be up, until the call ends.
+const NAG: Duration = Duration::from_millis(5);
+/// A call of nacre that is over sooner counts as the plugin's own time: a loop of them is the plugin's doing.
+const SHORT: Duration = Duration::from_micros(20);
+/// The most time that a byte excuses: 10 kB/s is slow for any network.
+const PER_BYTE: Duration = Duration::from_micros(100);
+
+/// A call's time.
+pub(crate) struct Clock {
+    limit: Duration,
+    begun: Instant,
+    /// Nanoseconds that do not count.
+    stood: AtomicU64,
+}
+
+impl Clock {
+    pub(crate) fn new(limit: Duration) -> Clock {
+        Clock { limit, begun: Instant::now(), stood: AtomicU64::new(0) }
+    }
+
+    /// Nacre took `time` to move `bytes`: as far as they excuse it, it does not count.
+    pub(crate) fn stand(&self, time: Duration, bytes: u64) {
+        let excused = PER_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if time >= SHORT {
+            let nanos = u64::try_from(time.min(excused).as_nanos()).unwrap_or(u64::MAX);
+            self.stood.fetch_add(nanos, Ordering::Relaxed);
+        }
+    }
+
+    /// All time since the call began.
+    pub(crate) fn wall(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// The plugin's own time so far; while nacre works for it, that too.
+    pub(crate) fn own(&self) -> Duration {
+        self.wall().saturating_sub(Duration::from_nanos(self.stood.load(Ordering::Relaxed)))
+    }
+
+    fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.own())
+    }
+
+    /// How long to wait before looking again.
+    fn patience(&self) -> Duration {
+        let left = self.left();
+        if left.is_zero() { NAG } else { left.min(WATCH) }
+    }
+}
+
+/// Runs `work` on `store`, ending it with `Trap::Interrupt` when its clock has run down or the user wants an end.
+pub(crate) fn within<R: Send>(store: &mut Store<State>, work: impl FnOnce(&mut Store<State>) -> R + Send) -> R {
     let engine = store.engine().clone();
+    let clock = Arc::clone(&store.data().clock);
+    let watch = store.data().watch.clone();
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| match Instant::now() >= deadline {
+    store.epoch_deadline_callback(|store| match store.data().clock.left().is_zero() || store.data().watch.cancelled() {
         true => Ok(UpdateDeadline::Interrupt),
         false => Ok(UpdateDeadline::Continue(1)),
     });
@@ -27,9 +87,29 @@ pub(crate) fn within<T: Send, R: Send>(limit: Duration, store: &mut Store<T>, wo
             let _done = done;
             work(store)
         });
-        if waiting.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            engine.increment_epoch();
+        while waiting.recv_timeout(clock.patience()) == Err(RecvTimeoutError::Timeout) {
+            if clock.left().is_zero() || watch.cancelled() {
+                engine.increment_epoch();
+            }
         }
         worker.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moved_bytes_excuse_time_and_nothing_else_does() {
+        let clock = Clock::new(Duration::from_secs(3600));
+        let stood = |clock: &Clock| Duration::from_nanos(clock.stood.load(Ordering::Relaxed));
+        clock.stand(Duration::from_secs(5), 0);
+        clock.stand(Duration::from_micros(19), 1 << 20);
+        assert_eq!(stood(&clock), Duration::ZERO);
+        clock.stand(Duration::from_secs(5), 10);
+        assert_eq!(stood(&clock), Duration::from_millis(1));
+        clock.stand(Duration::from_secs(5), u64::MAX);
+        assert_eq!(stood(&clock), Duration::from_millis(5_001));
+    }
 }

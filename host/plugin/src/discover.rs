@@ -6,6 +6,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use nacre_oci::Progress;
+
 use crate::engine::Runtime;
 use crate::error::{Error, Fault, join};
 use crate::log::Log;
@@ -55,6 +57,12 @@ impl Plugins {
         plugins
     }
 
+    /// Has `progress` tell the calls to come whether the user wants an end; they end with
+    /// [`nacre_oci::Error::Cancelled`] then.
+    pub fn watch(&self, progress: Arc<dyn Progress>) {
+        self.list().for_each(|plugin| plugin.runtime.watch(Arc::clone(&progress)));
+    }
+
     /// All usable plugins, in the order of precedence.
     pub fn list(&self) -> impl Iterator<Item = &Plugin> {
         self.found.iter()
@@ -97,7 +105,7 @@ impl Plugins {
     }
 
     /// What exists, sorted, and a hint if something could not be read.
-    fn known(&self, names: fn(&Plugin) -> &[String]) -> String {
+    pub(crate) fn known(&self, names: fn(&Plugin) -> &[String]) -> String {
         let known = join(self.list().flat_map(names));
         match self.broken.len() {
             0 => known,

@@ -2,15 +2,18 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use nacre_oci::{Progress, Silent};
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, Strategy};
 
 use crate::error::{Fault, one_line};
 use crate::log::{Level, LogEntry};
+use crate::reach::{self, Opener};
+use crate::state::State;
 use crate::types::Kv;
-use crate::wasi::{self, State};
+use crate::{data, terminal, wasi};
 
 /// Bytes of stack that a plugin may use: a quarter of what the smallest thread that calls one has.
 const MAX_STACK: usize = 512 << 10;
@@ -45,6 +48,9 @@ impl Host {
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
         add_host(&mut linker)?;
+        data::add_to_linker(&mut linker)?;
+        reach::add_to_linker(&mut linker)?;
+        terminal::add_to_linker(&mut linker)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Host { engine, linker, compatibility: hasher.finish() })
@@ -65,11 +71,33 @@ fn add_host(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 pub(crate) struct Runtime {
     pub(crate) cache: PathBuf,
     host: OnceLock<Result<Host, String>>,
+    progress: Mutex<Arc<dyn Progress>>,
+    opener: OnceLock<Opener>,
 }
 
 impl Runtime {
     pub(crate) fn new(cache: PathBuf) -> Runtime {
-        Runtime { cache, host: OnceLock::new() }
+        Runtime { cache, host: OnceLock::new(), progress: Mutex::new(Arc::new(Silent)), opener: OnceLock::new() }
+    }
+
+    /// What tells calls that the user wants an end.
+    pub(crate) fn progress(&self) -> Arc<dyn Progress> {
+        Arc::clone(&self.progress.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How calls reach what they were granted.
+    pub(crate) fn opener(&self) -> Option<Opener> {
+        self.opener.get().cloned()
+    }
+
+    /// Tells how, once.
+    pub(crate) fn reach_by(&self, opener: &Opener) {
+        let _ = self.opener.set(Arc::clone(opener));
+    }
+
+    /// Takes another for the calls to come.
+    pub(crate) fn watch(&self, progress: Arc<dyn Progress>) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 
     /// The engine, made at the first call.

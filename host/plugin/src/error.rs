@@ -35,15 +35,33 @@ pub enum Error {
         /// What exists, sorted.
         known: String,
     },
-    /// The policy does not take this option.
-    #[error("unknown option '{key}' of prune policy '{policy}': known are {known}")]
+    /// No plugin provides this format.
+    #[error("unknown {kind} format '{name}': known are {known}")]
+    UnknownFormat {
+        /// `import` or `export`.
+        kind: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// What exists, sorted.
+        known: String,
+    },
+    /// The policy or format does not take this option.
+    #[error("unknown option '{key}' of {of}: known are {known}")]
     UnknownOption {
         /// The option that was given.
         key: String,
-        /// The policy that it was given to.
-        policy: String,
+        /// What it was given to, such as `prune policy 'lru'`.
+        of: String,
         /// What exists, sorted.
         known: String,
+    },
+    /// Nacre could not read or write data for a plugin, or the user wanted an end.
+    #[error("{source}")]
+    Data {
+        /// The plugin that ran.
+        plugin: String,
+        /// What went wrong.
+        source: nacre_oci::Error,
     },
     /// Something is wrong with one plugin.
     #[error("plugin {plugin}: {fault}")]

@@ -14,35 +14,48 @@
 //! Whatever goes wrong is one line that names the plugin: see [`Error`].
 
 mod address;
+pub mod admission;
 mod cache;
 mod call;
 pub mod capability;
 mod check;
+mod command;
+mod data;
 mod deadline;
 mod discover;
 mod engine;
 mod error;
+mod export;
 mod glob;
+pub mod import;
 mod inspect;
 mod limits;
 mod log;
 mod manifest;
 mod plugin;
 pub mod prune;
+pub mod reach;
 pub mod search;
+mod state;
+mod terminal;
 mod types;
 mod wasi;
 
+pub use admission::{Decision, Operation, Request};
 pub use capability::Capabilities;
+pub use data::{Built, Codec, Compression, ImageBuilder, ImageView, Layer, Output};
 pub use discover::{Broken, Bundled, Plugins, Settings};
 pub use error::{Error, Fault};
+pub use import::{Confidence, Head};
 pub use inspect::Inspection;
 pub use limits::Limits;
-pub use log::{Level, Log, LogEntry};
+pub use log::{Level, Log, LogEntry, Stats};
 pub use manifest::{About, Argument, Command, Manifest, Provides};
 pub use plugin::{Origin, Plugin};
 pub use prune::{Action, Verdict};
+pub use reach::{Answer, Opener, Reach};
 pub use search::{Hit, Pick};
+pub use terminal::{Cell, Terminal};
 pub use types::{Diagnostic, GuestError, Kv, Platform, Span, Summary};
 
 /// The version of the interfaces in `wit/` that this nacre speaks, as `plugin.toml` names it.

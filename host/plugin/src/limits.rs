@@ -105,6 +105,11 @@ impl Limiter {
         let memory = limits.memory;
         Limiter { memory, memory_left: memory, table_elements_left: MAX_TABLE_ELEMENTS, out_of_memory: false, out_of_table: false }
     }
+
+    /// The bytes of memory that the plugin has. Memory never shrinks, so it is the most that it had.
+    pub(crate) fn used(&self) -> u64 {
+        self.memory - self.memory_left
+    }
 }
 
 /// A refusal ends the call: a guest that is told of it could only crash with a worse message.

@@ -1,6 +1,7 @@
 //! A plugin's log: what it reports and prints during a call, bounded.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use wasmtime::component::{ComponentType, Lift};
 
@@ -41,9 +42,32 @@ pub struct LogEntry {
     pub fields: Vec<Kv>,
 }
 
+/// What one call of a plugin used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// The plugin's name.
+    pub plugin: String,
+    /// The function that was called, such as `convert`.
+    pub call: &'static str,
+    /// The time on the wall, loading included.
+    pub wall: Duration,
+    /// The plugin's own time, which its limit is about: without what nacre took to move data for it.
+    pub guest: Duration,
+    /// The most bytes of memory that it had.
+    pub memory: u64,
+    /// How often it called nacre for data.
+    pub host_calls: u64,
+    /// Bytes of content that nacre's data interfaces passed to it.
+    pub bytes_in: u64,
+    /// Bytes of content that it passed to them.
+    pub bytes_out: u64,
+}
+
 /// What a plugin logged, oldest first: 64 KiB or 1,000 entries of each call at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
+    /// What each call used.
+    pub stats: Vec<Stats>,
     /// What was kept.
     pub entries: Vec<LogEntry>,
     /// How many entries were dropped because they were too many.
@@ -66,6 +90,7 @@ impl Log {
 
     /// Adds all of another call's log.
     pub(crate) fn append(&mut self, other: Log) {
+        self.stats.extend(other.stats);
         self.entries.extend(other.entries);
         self.dropped += other.dropped;
     }

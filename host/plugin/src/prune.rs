@@ -1,20 +1,22 @@
 //! Prune policies: the interface `prune` of `wit/prune-policy.wit`.
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift};
 
-use crate::call::call;
-use crate::error::{Error, Fault, join};
-use crate::manifest::Manifest;
+use crate::call::{Function, call};
+use crate::error::{Error, Fault};
 use crate::plugin::Plugin;
 use crate::types::{Kv, Summary};
 
 /// The interface's full name.
 pub(crate) const INTERFACE: &str = "nacre:plugin/prune@0.1.0";
+const FUNCTION: Function = Function { interface: INTERFACE, name: "decide" };
 /// Bytes that a reason may have.
 const MAX_REASON: usize = 1_000;
 
 /// What a policy proposes for an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lift)]
+#[serde(rename_all = "kebab-case")]
 #[component(enum)]
 #[repr(u8)]
 pub enum Action {
@@ -30,7 +32,7 @@ pub enum Action {
 }
 
 /// What a policy proposes for one image, and why.
-#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lift)]
 #[component(record)]
 pub struct Verdict {
     /// The image's position in the candidates.
@@ -50,16 +52,12 @@ impl Plugin {
     /// The policy does not take one of the options, or the plugin cannot be loaded, breaks a limit,
     /// crashes, reports an error, or gives an answer that does not fit the candidates.
     pub fn decide(&self, policy: &str, now: u64, opts: &[Kv], candidates: &[Summary]) -> Result<Vec<Verdict>, Error> {
-        let Manifest { provides, options, .. } = &self.manifest;
-        if !provides.prune_policy.iter().any(|name| name == policy) {
+        if !self.manifest.provides.prune_policy.iter().any(|name| name == policy) {
             return Err(Fault::NotProvided(format!("the prune policy '{policy}'")).of(self.name()));
         }
-        if let Some(wrong) = opts.iter().find(|opt| !options.contains_key(&opt.key)) {
-            let known = join(options.keys());
-            return Err(Error::UnknownOption { key: wrong.key.clone(), policy: policy.into(), known });
-        }
+        self.check_options(opts, || format!("prune policy '{policy}'"))?;
         let params = (policy, now, opts, candidates);
-        let verdicts: Vec<Verdict> = call(self, INTERFACE, "decide", params, candidates.len())?;
+        let verdicts: Vec<Verdict> = call(self, FUNCTION, params, candidates.len())?;
         check(&verdicts, candidates.len()).map_err(|what| Fault::Answer(what).of(self.name()))?;
         Ok(verdicts)
     }

@@ -1,8 +1,9 @@
 //! Search filters: the interface `search` of `wit/search-filter.wit`.
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-use crate::call::call;
+use crate::call::{Function, call};
 use crate::error::{Error, Fault};
 use crate::plugin::Plugin;
 use crate::prune::check_indices;
@@ -10,11 +11,13 @@ use crate::types::Kv;
 
 /// The interface's full name.
 pub(crate) const INTERFACE: &str = "nacre:plugin/search@0.1.0";
+const FUNCTION: Function = Function { interface: INTERFACE, name: "filter" };
 /// Bytes that a note may have.
 const MAX_NOTE: usize = 1_000;
 
 /// One search result, as the registry sent it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, ComponentType, Lower)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lower)]
+#[serde(default)]
 #[component(record)]
 pub struct Hit {
     /// The repository's name.
@@ -34,7 +37,7 @@ pub struct Hit {
 }
 
 /// One result to be shown.
-#[derive(Clone, Debug, PartialEq, ComponentType, Lift)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ComponentType, Lift)]
 #[component(record)]
 pub struct Pick {
     /// Its position in the hits.
@@ -57,7 +60,7 @@ impl Plugin {
         if let Some(wrong) = opts.iter().find(|opt| !provided.contains(&opt.key)) {
             return Err(Fault::NotProvided(format!("the search filter '{}'", wrong.key)).of(self.name()));
         }
-        let picks: Vec<Pick> = call(self, INTERFACE, "filter", (term, opts, hits), hits.len())?;
+        let picks: Vec<Pick> = call(self, FUNCTION, (term, opts, hits), hits.len())?;
         check(&picks, hits.len()).map_err(|what| Fault::Answer(what).of(self.name()))?;
         Ok(sorted(picks))
     }

@@ -5,12 +5,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::error::one_line;
 
 /// One `KEY=VALUE`. Keys may repeat in a list.
-#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lift, Lower)]
 #[component(record)]
 pub struct Kv {
     /// The key.
@@ -27,7 +28,7 @@ impl Kv {
 }
 
 /// A platform in Go's terms.
-#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lower)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lift, Lower)]
 #[component(record)]
 pub struct Platform {
     /// The operating system: `linux`.
@@ -39,7 +40,8 @@ pub struct Platform {
 }
 
 /// What a policy is told about one image of the store. Times are seconds since 1970, sizes bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, ComponentType, Lower)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lower)]
+#[serde(rename_all = "kebab-case", default)]
 #[component(record)]
 pub struct Summary {
     /// The digest of its manifest or index.
@@ -73,7 +75,7 @@ pub struct Summary {
 }
 
 /// A place in a file that the user wrote; lines and columns count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lift, Lower)]
 #[component(record)]
 pub struct Span {
     /// The file's name as the plugin knows it.
@@ -85,7 +87,7 @@ pub struct Span {
 }
 
 /// Something that is wrong with the input of a plugin.
-#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lift, Lower)]
 #[component(record)]
 pub struct Diagnostic {
     /// A stable name for the kind of mistake.
@@ -98,8 +100,15 @@ pub struct Diagnostic {
     pub at: Option<Span>,
 }
 
-/// An error that a plugin reported itself.
-#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift)]
+impl From<&nacre_oci::Platform> for Platform {
+    fn from(from: &nacre_oci::Platform) -> Platform {
+        Platform { os: from.os.clone(), arch: from.architecture.clone(), variant: from.variant.clone() }
+    }
+}
+
+/// An error that a plugin reported itself, or that it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lift, Lower)]
+#[serde(rename_all = "kebab-case")]
 #[component(variant)]
 pub enum GuestError {
     /// The input is wrong.
@@ -126,6 +135,13 @@ pub enum GuestError {
     /// Anything else.
     #[component(name = "other")]
     Other(String),
+}
+
+impl GuestError {
+    /// The input is wrong, in the words `message`.
+    pub(crate) fn invalid(code: &str, message: impl Into<String>) -> GuestError {
+        GuestError::Invalid(vec![Diagnostic { code: code.into(), message: message.into(), help: None, at: None }])
+    }
 }
 
 impl fmt::Display for GuestError {

@@ -10,43 +10,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult, subscribe};
-use wasmtime_wasi::{Deterministic, HostWallClock, WasiCtx, WasiCtxView, WasiView, async_trait};
+use wasmtime_wasi::{Deterministic, HostWallClock, WasiCtx, async_trait};
 
-use crate::limits::{Limiter, Limits};
-use crate::log::{Log, Printed};
+use crate::log::Printed;
+use crate::state::State;
 
-/// Handles that a plugin may hold at a time.
-const MAX_HANDLES: usize = 1_024;
 /// Random bytes in one request.
 const MAX_RANDOM: u64 = 1 << 20;
 
-/// The state of one call.
-pub(crate) struct State {
-    pub(crate) limiter: Limiter,
-    pub(crate) log: Log,
-    pub(crate) printed: Printed,
-    /// The plugin's settings as JSON.
-    pub(crate) settings: String,
-    wasi: WasiCtx,
-    handles: ResourceTable,
-}
-
-impl State {
-    pub(crate) fn new(limits: Limits, settings: String) -> State {
-        let printed = Printed::default();
-        let mut handles = ResourceTable::new();
-        handles.set_max_capacity(MAX_HANDLES);
-        let wasi = inert(&printed);
-        State { limiter: Limiter::new(limits), log: Log::default(), printed, settings, wasi, handles }
-    }
-}
-
-fn inert(printed: &Printed) -> WasiCtx {
+/// WASI without a world behind it; what is printed is kept.
+pub(crate) fn inert(printed: &Printed) -> WasiCtx {
     WasiCtx::builder()
         .stdout(printed.clone())
         .stderr(printed.clone())
@@ -67,12 +45,6 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     monotonic_clock::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
     linker.allow_shadowing(false);
     Ok(())
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.handles }
-    }
 }
 
 /// A clock that stands at the beginning of 1970.

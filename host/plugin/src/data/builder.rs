@@ -1,0 +1,151 @@
+//! An image in the making.
+
+use std::io::Read;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::soon::{Compression, Layer, LayerWriter};
+use nacre_layer::{Bytes, Entry};
+use nacre_oci::{Descriptor, Platform, RunConfig, Staged, Staging};
+
+use super::watch::{Watch, Watched};
+use super::{Outcome, Trouble};
+
+/// Layers of one image: what overlay file systems and Docker take.
+const MAX_LAYERS: usize = 127;
+/// Bytes of what the history says about a layer.
+const MAX_CREATED_BY: usize = 16 << 10;
+/// Bytes of a configuration that a plugin sets.
+const MAX_RUN_CONFIG: usize = 1 << 20;
+
+/// An image in the making, for [`crate::Plugin::convert`].
+pub struct ImageBuilder(Arc<Mutex<Inner>>);
+
+struct Inner {
+    staging: Arc<dyn Staging>,
+    compression: Compression,
+    done: Vec<(Layer, String)>,
+    current: Option<Current>,
+    begun: usize,
+    platform: Option<Platform>,
+    config: Option<RunConfig>,
+}
+
+/// The layer that is written now.
+struct Current {
+    writer: LayerWriter,
+    created_by: String,
+}
+
+/// What a plugin made.
+#[derive(Debug)]
+pub struct Built {
+    /// What it is for, as the plugin says.
+    pub platform: Option<Platform>,
+    /// What a container of it starts with, as the plugin says.
+    pub config: Option<RunConfig>,
+    /// The layers, base first, each with what the history says about it. All are stored.
+    pub layers: Vec<(Layer, String)>,
+}
+
+impl ImageBuilder {
+    /// An image without layers. They go to `staging`, compressed by `compression` unless they come as a whole tar that
+    /// is compressed already.
+    pub fn new(staging: Arc<dyn Staging>, compression: Compression) -> ImageBuilder {
+        let (done, current, begun, platform, config) = (Vec::new(), None, 0, None, None);
+        ImageBuilder(Arc::new(Mutex::new(Inner { staging, compression, done, current, begun, platform, config })))
+    }
+
+    /// Ends the last layer, and tells what was made.
+    ///
+    /// # Errors
+    /// A layer could not be written.
+    pub fn finish(self) -> nacre_oci::Result<Built> {
+        let mut inner = self.inner();
+        inner.end_layer()?;
+        Ok(Built { platform: inner.platform.take(), config: inner.config.take(), layers: std::mem::take(&mut inner.done) })
+    }
+
+    /// Another hold of the same image, for the plugin's handle.
+    pub(crate) fn share(&self) -> ImageBuilder {
+        ImageBuilder(Arc::clone(&self.0))
+    }
+
+    /// Ends the layer before, and begins one.
+    pub(crate) fn layer(&self, created_by: String, watch: &Watch) -> Outcome<LayerHandle> {
+        if created_by.len() > MAX_CREATED_BY {
+            return Err(Trouble::limit(format!("a layer's command of {} bytes, more than {MAX_CREATED_BY}", created_by.len())));
+        }
+        let mut inner = self.inner();
+        inner.end_layer()?;
+        if inner.begun == MAX_LAYERS {
+            return Err(Trouble::limit(format!("more than {MAX_LAYERS} layers")));
+        }
+        let staged = Box::new(watch.over(inner.staging.stage()?));
+        let writer = LayerWriter::new(staged, inner.compression)?;
+        inner.begun += 1;
+        inner.current = Some(Current { writer, created_by });
+        Ok(LayerHandle { image: self.share(), number: inner.begun })
+    }
+
+    pub(crate) fn set_platform(&self, platform: &crate::Platform) -> Outcome<()> {
+        let crate::Platform { os, arch, variant } = platform;
+        let text = variant.iter().fold(format!("{os}/{arch}"), |text, variant| format!("{text}/{variant}"));
+        let platform: nacre_oci::Result<Platform> = text.parse();
+        self.inner().platform = Some(platform.map_err(|error| Trouble::invalid(error.to_string()))?);
+        Ok(())
+    }
+
+    pub(crate) fn set_config(&self, config: &str) -> Outcome<()> {
+        if config.len() > MAX_RUN_CONFIG {
+            return Err(Trouble::limit(format!("a configuration of {} bytes, more than 1 MiB", config.len())));
+        }
+        self.inner().config = Some(nacre_oci::parse_strict(config.as_bytes(), "the configuration")?);
+        Ok(())
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn end_layer(&mut self) -> nacre_oci::Result<()> {
+        if let Some(Current { writer, created_by }) = self.current.take() {
+            self.done.push((writer.finish()?, created_by));
+        }
+        Ok(())
+    }
+}
+
+/// A plugin's handle of a layer. It is of use until the next one is begun.
+pub(crate) struct LayerHandle {
+    image: ImageBuilder,
+    number: usize,
+}
+
+impl LayerHandle {
+    /// Adds an entry with its content.
+    pub(crate) fn add(&self, entry: &Entry, content: &mut dyn Read) -> Outcome<()> {
+        self.write(|writer| Ok(writer.add(entry, content)?))
+    }
+
+    /// Makes it the layer of a whole tar.
+    pub(crate) fn add_tar(&self, mut tar: Bytes) -> Outcome<()> {
+        self.write(|writer| Ok(writer.add_tar(&mut tar)?))
+    }
+
+    fn write(&self, work: impl FnOnce(&mut LayerWriter) -> Outcome<()>) -> Outcome<()> {
+        let mut inner = self.image.inner();
+        match (inner.begun == self.number, &mut inner.current) {
+            (true, Some(current)) => work(&mut current.writer),
+            _ => Err(Trouble::unsupported("add(): the layer ended when the next one was begun")),
+        }
+    }
+}
+
+/// The layer's bytes are moved too.
+impl Staged for Watched<Box<dyn Staged>> {
+    fn commit(self: Box<Self>, descriptor: &Descriptor) -> nacre_oci::Result<()> {
+        self.inner.commit(descriptor)
+    }
+}
