@@ -1,9 +1,10 @@
-//! The contract of [`Source`] and [`Sink`], as checks that every implementation runs.
+//! The contract of [`Source`], [`Sink`] and [`Staging`], as checks that every implementation runs.
 
 use std::io::Read;
 
 use nacre_oci::{
-    Content, Descriptor, Digest, Error, Memory, Options, Select, Silent, Sink, Source, copy, media_type, plan, read_small, validate,
+    Content, Descriptor, Digest, Error, Memory, Options, Select, Silent, Sink, Source, Staging, copy, media_type, plan, read_small,
+    validate,
 };
 
 use crate::images;
@@ -76,6 +77,33 @@ pub fn refuses_damage<S: Sink>(sink: &S) {
     assert!(!sink.contains(&other).expect("contains"));
 }
 
+/// What is staged is stored under its digest and no other, is invisible before, and is gone if nobody commits it.
+///
+/// # Panics
+/// If the contract is broken.
+pub fn staging<T: Staging + Sink>(target: &T) {
+    let pieces = [b"a layer ".as_slice(), b"", b"whose digest ", b"comes last"];
+    let descriptor = Descriptor::of(media_type::OCI_LAYER, &pieces.concat());
+    let staged = || {
+        let mut staged = target.stage().expect("stage");
+        pieces.iter().for_each(|piece| staged.write_all(piece).expect("write"));
+        staged
+    };
+    drop(staged());
+    let wrong =
+        [Descriptor { size: descriptor.size + 1, ..descriptor.clone() }, Descriptor { digest: Digest::of(b"other"), ..descriptor.clone() }];
+    for wrong in wrong {
+        let committed = staged().commit(&wrong);
+        assert!(matches!(committed, Err(Error::Mismatch { .. })), "{committed:?}");
+        assert!(!target.contains(&wrong).expect("contains"), "damaged content is visible");
+    }
+    assert!(!target.contains(&descriptor).expect("contains"), "content is visible that nobody committed");
+    for _ in 0..2 {
+        staged().commit(&descriptor).expect("committing what is there is fine");
+        assert!(target.contains(&descriptor).expect("contains"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +112,7 @@ mod tests {
     fn memory_is_a_source_and_a_sink() {
         round_trip(&Memory::new(), "a:b");
         refuses_damage(&Memory::new());
+        staging(&Memory::new());
     }
 
     #[test]

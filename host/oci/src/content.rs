@@ -146,18 +146,23 @@ impl Verifying<'_> {
         self.read_to_end(&mut bytes).map_err(Error::io(doing))?;
         Ok(bytes)
     }
+}
 
-    fn check_end(&self) -> Result<()> {
-        let seen = self.hasher.count();
-        if seen != self.descriptor.size {
-            return Err(mismatch(&self.descriptor, self.descriptor.size, format!("{seen} bytes")));
+impl Hasher {
+    /// Whether what went in is what the descriptor announces.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] if it has another size or digest.
+    pub fn check(&self, descriptor: &Descriptor) -> Result<()> {
+        if self.count() != descriptor.size {
+            return Err(mismatch(descriptor, descriptor.size, format!("{} bytes", self.count())));
         }
-        let actual = self.hasher.digest();
-        if actual == self.descriptor.digest {
+        let actual = self.digest();
+        if actual == descriptor.digest {
             return Ok(());
         }
-        let what = format!("content of {}", self.descriptor.digest);
-        Err(Error::Mismatch { what, expected: self.descriptor.digest.to_string(), actual: actual.to_string() })
+        let what = format!("content of {}", descriptor.digest);
+        Err(Error::Mismatch { what, expected: descriptor.digest.to_string(), actual: actual.to_string() })
     }
 }
 
@@ -172,7 +177,7 @@ impl Read for Verifying<'_> {
         }
         let count = self.inner.read(buffer)?;
         if count == 0 && !buffer.is_empty() {
-            self.check_end()?;
+            self.hasher.check(&self.descriptor)?;
         }
         self.hasher.update(&buffer[..count]);
         self.progress.advance(&self.descriptor, count as u64);
@@ -182,6 +187,16 @@ impl Read for Verifying<'_> {
         }
         Ok(count)
     }
+}
+
+/// The checked bytes of content, as a reader that outlives everything.
+///
+/// # Errors
+/// What the source says.
+pub fn open(source: &dyn Source, descriptor: &Descriptor) -> Result<Verifying<'static>> {
+    let inner = source.open_unverified(descriptor, 0)?;
+    let hasher = Hasher::new(descriptor.digest.algorithm());
+    Ok(Verifying { inner, hasher, descriptor: descriptor.clone(), progress: &Silent })
 }
 
 /// Reads small checked content, such as a config.

@@ -17,11 +17,12 @@ mod memory;
 mod platform;
 mod progress;
 mod reference;
+mod staging;
 mod validate;
 
 pub use change::change;
 pub use config::{History, ImageConfig, RootFs, RunConfig};
-pub use content::{Content, Put, RawManifest, Sink, Source, Verifying, read_document, read_small};
+pub use content::{Content, Put, RawManifest, Sink, Source, Verifying, open, read_document, read_small};
 pub use copy::{Copied, Options, Plan, Select, copy, pick_platform, plan, platform_of};
 pub use descriptor::{Descriptor, media_type};
 pub use digest::{Algorithm, Digest, Hasher};
@@ -32,6 +33,7 @@ pub use memory::Memory;
 pub use platform::Platform;
 pub use progress::{Outcome, Progress, Silent};
 pub use reference::{DEFAULT_REGISTRY, DEFAULT_TAG, Reference};
+pub use staging::{Staged, Staging};
 pub use validate::{Validated, validate};
 
 /// The most bytes a manifest or an index may have (4 MiB, the distribution specification's minimum that every

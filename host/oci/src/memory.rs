@@ -2,16 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Cursor, Read},
+    io::{self, Cursor, Read, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Content, Descriptor, Digest, Error, Put, RawManifest, Result, Sink, Source};
+use crate::{Content, Descriptor, Digest, Error, Hasher, Put, RawManifest, Result, Sink, Source, Staged, Staging};
 
-/// A source and sink without a disk.
-#[derive(Default)]
+/// A source and sink without a disk. Clones share what is in it.
+#[derive(Clone, Default)]
 pub struct Memory {
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Default)]
@@ -88,6 +88,38 @@ impl Sink for Memory {
 
     fn tag(&self, name: &str, target: &RawManifest) -> Result<()> {
         self.lock().tags.insert(name.to_owned(), target.descriptor.clone());
+        Ok(())
+    }
+}
+
+impl Staging for Memory {
+    fn stage(&self) -> Result<Box<dyn Staged>> {
+        Ok(Box::new(Growing { memory: self.clone(), bytes: Vec::new() }))
+    }
+}
+
+/// Content that is being written to a memory.
+struct Growing {
+    memory: Memory,
+    bytes: Vec<u8>,
+}
+
+impl Write for Growing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Staged for Growing {
+    fn commit(self: Box<Self>, descriptor: &Descriptor) -> Result<()> {
+        let mut hasher = Hasher::new(descriptor.digest.algorithm());
+        hasher.update(&self.bytes);
+        hasher.check(descriptor)?;
+        self.memory.lock().blobs.insert(descriptor.digest.clone(), self.bytes.into());
         Ok(())
     }
 }

@@ -1,10 +1,13 @@
 //! The store as [`Source`] and [`Sink`].
 
-use std::io::Read;
+use std::{
+    io::{self, Read, Write},
+    sync::Arc,
+};
 
-use nacre_oci::{Content, Descriptor, Put, RawManifest, Reference, Result, Sink, Source};
+use nacre_oci::{Content, Descriptor, Error, Put, RawManifest, Reference, Result, Sink, Source, Staged, Staging};
 
-use crate::{Acquired, Lease, Store, ingest, meta::edges};
+use crate::{Acquired, Lease, Store, Upload, ingest, meta::edges};
 
 impl Source for Store {
     fn resolve(&self, name: &str) -> Result<Descriptor> {
@@ -40,7 +43,7 @@ impl Sink for Store {
 /// A sink into the store whose content, new or found there, no prune touches while the session lives.
 pub struct Session {
     store: Store,
-    lease: Lease,
+    lease: Arc<Lease>,
     acquired: Acquired,
 }
 
@@ -50,7 +53,7 @@ impl Store {
     /// # Errors
     /// If a lease cannot be made.
     pub fn session(&self, acquired: Acquired) -> Result<Session> {
-        Ok(Session { store: self.clone(), lease: self.lease()?, acquired })
+        Ok(Session { store: self.clone(), lease: Arc::new(self.lease()?), acquired })
     }
 }
 
@@ -80,5 +83,38 @@ impl Sink for Session {
 
     fn tag(&self, name: &str, target: &RawManifest) -> Result<()> {
         self.store.add_tagged(&name.parse()?, target, self.acquired).map(drop)
+    }
+}
+
+impl Staging for Session {
+    fn stage(&self) -> Result<Box<dyn Staged>> {
+        Ok(Box::new(Arriving { upload: self.store.upload()?, lease: Arc::clone(&self.lease) }))
+    }
+}
+
+/// An upload of this process itself.
+struct Arriving {
+    upload: Upload,
+    lease: Arc<Lease>,
+}
+
+impl Write for Arriving {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.upload.append(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Staged for Arriving {
+    fn commit(self: Box<Self>, descriptor: &Descriptor) -> Result<()> {
+        if self.upload.offset() != descriptor.size {
+            let (what, expected) = (format!("content of {}", descriptor.digest), format!("{} bytes", descriptor.size));
+            return Err(Error::Mismatch { what, expected, actual: format!("{} bytes", self.upload.offset()) });
+        }
+        self.upload.finish(&descriptor.digest, &self.lease).map(drop)
     }
 }
