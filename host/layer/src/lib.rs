@@ -10,12 +10,17 @@ mod encode;
 mod entry;
 mod gzip;
 mod inflate;
+mod layer;
 mod limit;
 pub mod path;
+mod resolve;
 mod tar;
+mod tree;
 
 pub use bytes::{Bytes, Piece, Reader, Spool};
 pub use codec::Codec;
 pub use encode::Encoder;
 pub use entry::{Entry, Kind, MAX_ID, Xattr};
+pub use layer::{Compression, Layer, LayerWriter};
 pub use tar::{Member, TarReader, TarWriter};
+pub use tree::{Node, Tree};

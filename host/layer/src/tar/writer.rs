@@ -58,8 +58,16 @@ impl<W: Write> TarWriter<W> {
     /// # Errors
     /// If it cannot be written.
     pub fn finish(mut self) -> io::Result<W> {
-        self.out.write_all(&[0; 2 * BLOCK as usize])?;
+        self.end()?;
         Ok(self.out)
+    }
+
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        self.out.write_all(&[0; 2 * BLOCK as usize])
+    }
+
+    pub(crate) fn into_inner(self) -> W {
+        self.out
     }
 
     /// A PAX header for the member that follows.
