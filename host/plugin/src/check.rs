@@ -9,7 +9,7 @@ use wasmtime::Engine;
 use crate::capability::{Capabilities, imports_allowed};
 use crate::error::{Fault, join, one_line};
 use crate::manifest::Manifest;
-use crate::{prune, search};
+use crate::{admission, command, export, import, prune, search};
 
 /// The version of WASI that is linked, with any patch level.
 const WASI: &str = "0.2.";
@@ -42,17 +42,26 @@ impl Surface {
         if !refused.is_empty() {
             return Err(Fault::Import { imports: one_line(&join(refused.into_iter())) });
         }
-        let provides = &manifest.provides;
-        let promised = [
-            ("search-filter", search::INTERFACE, provides.search_filter.is_empty()),
-            ("prune-policy", prune::INTERFACE, provides.prune_policy.is_empty()),
-        ];
         let exported = |interface: &str| self.exports.iter().any(|name| unversioned(name) == unversioned(interface));
-        match promised.into_iter().find(|(_, interface, unused)| !unused && !exported(interface)) {
-            Some((provides, export, _)) => Err(Fault::Export { provides, export: export.into() }),
+        match promised(manifest).find(|(_, interface)| !exported(interface)) {
+            Some((provides, export)) => Err(Fault::Export { provides, export: export.into() }),
             None => Ok(()),
         }
     }
+}
+
+/// What the manifest promises, and the interface that stands for it.
+fn promised(manifest: &Manifest) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let interface = |kind| match kind {
+        "search-filter" => search::INTERFACE,
+        "prune-policy" => prune::INTERFACE,
+        "import-format" => import::INTERFACE,
+        "export-format" => export::INTERFACE,
+        _ => admission::INTERFACE,
+    };
+    let kinds = manifest.provides.kinds().into_iter().filter(|(_, names)| !names.is_empty());
+    let command = (!manifest.commands.is_empty()).then_some(("a command", command::INTERFACE));
+    kinds.map(move |(kind, _)| (kind, interface(kind))).chain(command)
 }
 
 fn parse(wasm: &[u8]) -> Result<Surface, String> {

@@ -50,6 +50,11 @@ impl Clock {
         }
     }
 
+    /// The time so far that does not count.
+    pub(crate) fn stood(&self) -> Duration {
+        Duration::from_nanos(self.stood.load(Ordering::Relaxed))
+    }
+
     /// All time since the call began.
     pub(crate) fn wall(&self) -> Duration {
         self.begun.elapsed()
@@ -57,7 +62,7 @@ impl Clock {
 
     /// The plugin's own time so far; while nacre works for it, that too.
     pub(crate) fn own(&self) -> Duration {
-        self.wall().saturating_sub(Duration::from_nanos(self.stood.load(Ordering::Relaxed)))
+        self.wall().saturating_sub(self.stood())
     }
 
     fn left(&self) -> Duration {
@@ -103,13 +108,12 @@ mod tests {
     #[test]
     fn moved_bytes_excuse_time_and_nothing_else_does() {
         let clock = Clock::new(Duration::from_secs(3600));
-        let stood = |clock: &Clock| Duration::from_nanos(clock.stood.load(Ordering::Relaxed));
         clock.stand(Duration::from_secs(5), 0);
         clock.stand(Duration::from_micros(19), 1 << 20);
-        assert_eq!(stood(&clock), Duration::ZERO);
+        assert_eq!(clock.stood(), Duration::ZERO);
         clock.stand(Duration::from_secs(5), 10);
-        assert_eq!(stood(&clock), Duration::from_millis(1));
+        assert_eq!(clock.stood(), Duration::from_millis(1));
         clock.stand(Duration::from_secs(5), u64::MAX);
-        assert_eq!(stood(&clock), Duration::from_millis(5_001));
+        assert_eq!(clock.stood(), Duration::from_millis(5_001));
     }
 }

@@ -165,9 +165,11 @@ fn counted<R>(state: &mut State, body: impl FnOnce(&mut State) -> R) -> wasmtime
     if state.watch.cancelled() {
         bail!("cancelled");
     }
-    let (begun, before) = (Instant::now(), state.watch.moved());
+    let (begun, moved, stood) = (Instant::now(), state.watch.moved(), state.clock.stood());
     let outcome = body(state);
-    state.clock.stand(begun.elapsed(), state.watch.moved() - before);
+    // What was waited for on the way counts already.
+    let time = begun.elapsed().saturating_sub(state.clock.stood() - stood);
+    state.clock.stand(time, state.watch.moved() - moved);
     state.counts.calls += 1;
     Ok(outcome)
 }
