@@ -18,6 +18,8 @@ pub(crate) struct Config {
     pub search: Search,
     /// What decides on every prune.
     pub prune: Prune,
+    /// What has to be asked about every image.
+    pub admission: Admission,
     /// Each plugin's settings, by its name.
     pub plugins: BTreeMap<String, toml::Table>,
 }
@@ -46,6 +48,14 @@ pub(crate) struct Search {
 pub(crate) struct Prune {
     /// `NAME[,key=value…]`, as after `--policy`.
     pub policies: Vec<String>,
+}
+
+/// `[admission]`
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Admission {
+    /// Plugins without whose consent nothing happens to an image, even if they are missing or broken.
+    pub required: Vec<String>,
 }
 
 impl Config {
@@ -81,6 +91,7 @@ impl Config {
         }
         self.search.filters.extend(user.search.filters);
         self.prune.policies.extend(user.prune.policies);
+        self.admission.required.extend(user.admission.required);
         for (name, settings) in user.plugins {
             let merged = self.plugins.entry(name).or_default();
             for (key, value) in settings {
