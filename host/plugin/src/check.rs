@@ -3,6 +3,7 @@
 //! Only the outer import and export sections count: whatever is nested inside a component can reach
 //! the host through them alone.
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{ComponentExportSectionReader, ComponentImportSectionReader, Encoding, Parser, Payload};
 use wasmtime::Engine;
 
@@ -17,7 +18,7 @@ const WASI: &str = "0.2.";
 const INERT: [&str; 5] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/"];
 
 /// The names of a component's imports and exports.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Surface {
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
@@ -32,13 +33,17 @@ impl Surface {
         parse(wasm).map_err(Fault::NotAComponent)
     }
 
-    /// Whether the component may be run and offers what its manifest promises.
+    /// Whether it imports anything that needs a capability.
+    pub(crate) fn needs_grants(&self) -> bool {
+        self.imports.iter().any(|name| !is_allowed(name, &Capabilities::default()))
+    }
+
+    /// Whether the component may be run if its manifest's capabilities are granted, and offers what its manifest promises.
     pub(crate) fn check(&self, manifest: &Manifest) -> Result<(), Fault> {
         for name in self.imports.iter().chain(&self.exports) {
             check_version(name)?;
         }
-        let refused = self.imports.iter().filter(|name| !is_allowed(name));
-        let refused: Vec<&String> = refused.collect();
+        let refused: Vec<&String> = self.imports.iter().filter(|name| !is_allowed(name, &manifest.capabilities)).collect();
         if !refused.is_empty() {
             return Err(Fault::Import { imports: one_line(&join(refused.into_iter())) });
         }
@@ -102,10 +107,10 @@ fn check_version(name: &str) -> Result<(), Fault> {
     }
 }
 
-fn is_allowed(import: &str) -> bool {
+fn is_allowed(import: &str, capabilities: &Capabilities) -> bool {
     let (name, version) = import.split_once('@').unwrap_or((import, ""));
     let inert = INERT.iter().any(|prefix| name.starts_with(prefix)) && version.starts_with(WASI);
-    inert || imports_allowed(import, &Capabilities::default())
+    inert || imports_allowed(import, capabilities)
 }
 
 fn unversioned(name: &str) -> &str {
@@ -119,7 +124,7 @@ mod tests {
     #[test]
     fn only_inert_interfaces_are_allowed() {
         for allowed in ["wasi:io/streams@0.2.6", "wasi:filesystem/preopens@0.2.0", "nacre:plugin/host@0.1.0", "nacre:plugin/types@0.1.7"] {
-            assert!(is_allowed(allowed), "{allowed}");
+            assert!(is_allowed(allowed, &Capabilities::default()), "{allowed}");
         }
         for refused in [
             "wasi:sockets/tcp@0.2.6",
@@ -130,7 +135,7 @@ mod tests {
             "nacre:plugin/hosts@0.1.0",
             "acme:wasi/io@0.2.0",
         ] {
-            assert!(!is_allowed(refused), "{refused}");
+            assert!(!is_allowed(refused, &Capabilities::default()), "{refused}");
         }
     }
 

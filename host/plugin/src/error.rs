@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::capability::Excess;
 use crate::types::GuestError;
 
 /// Why a plugin could not be found or gave no answer.
@@ -43,6 +44,14 @@ pub enum Error {
         /// The name that was asked for.
         name: String,
         /// What exists, sorted.
+        known: String,
+    },
+    /// Several plugins have this name behind their publisher's.
+    #[error("'{name}' may be {known}: give the whole name")]
+    AmbiguousPlugin {
+        /// The name that was asked for.
+        name: String,
+        /// The whole names, sorted.
         known: String,
     },
     /// The policy or format does not take this option.
@@ -113,6 +122,40 @@ pub enum Fault {
         provides: &'static str,
         /// The interface that is missing.
         export: String,
+    },
+    /// It asks for capabilities, and nobody granted any: it only lies in a plugins folder.
+    #[error("asks for {asks}: install it with nacre plugin install {}", folder.display())]
+    NotInstalled {
+        /// What it asks for.
+        asks: String,
+        /// Where it lies.
+        folder: PathBuf,
+    },
+    /// It asks for more than the user granted.
+    #[error("asks for {0}, which was not granted: install it again with nacre plugin install")]
+    NotGranted(Excess),
+    /// It asks for more than the organisation allows.
+    #[error("asks for {0}, which the [ceiling] of the configuration does not allow")]
+    Ceiling(Excess),
+    /// Its signature is missing or wrong, and one is required.
+    #[error("{0}, and the configuration requires a signature")]
+    Signature(String),
+    /// Its component is another than the one that was installed.
+    #[error("plugin.wasm is not what was installed: see nacre plugin verify")]
+    Changed,
+    /// It has a name of nacre's own.
+    #[error("has a name that begins with nacre/, as only the bundled ones may: rename it in its plugin.toml")]
+    Reserved,
+    /// The lock file is damaged, or does not hold what was asked for.
+    #[error("{0}")]
+    Lock(String),
+    /// A file cannot be written.
+    #[error("cannot write {}: {reason}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
     },
     /// Its manifest does not promise what was asked for.
     #[error("does not provide {0}")]

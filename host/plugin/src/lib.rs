@@ -43,7 +43,7 @@ mod wasi;
 
 pub use admission::{Decision, Operation, Request};
 pub use capability::Capabilities;
-pub use data::{Built, Codec, Compression, ImageBuilder, ImageView, Layer, Output};
+pub use data::{Built, Codec, ImageBuilder, ImageView, Output};
 pub use discover::{Broken, Bundled, Plugins, Settings};
 pub use error::{Error, Fault};
 pub use import::{Confidence, Head};

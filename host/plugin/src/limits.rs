@@ -55,20 +55,20 @@ impl From<Limits> for Written {
     }
 }
 
-fn parse_memory(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_memory(text: &str) -> Result<u64, String> {
     let units = [("KiB", 1 << 10), ("MiB", MIB), ("GiB", 1 << 30)];
     let parse = |(unit, scale)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(scale);
     let memory = units.into_iter().find_map(parse);
     let valid = memory.filter(|memory| (1..=MAX_MEMORY).contains(memory));
-    valid.ok_or_else(|| format!("[limits] memory = {text:?}: want a size from \"64KiB\" to \"{}\"", show_memory(MAX_MEMORY)))
+    valid.ok_or_else(|| format!("memory = {text:?}: want a size from \"64KiB\" to \"{}\"", show_memory(MAX_MEMORY)))
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     let units = [("ms", 1), ("s", 1_000), ("m", 60_000)];
     let parse = |(unit, scale)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(scale);
     let time = units.into_iter().find_map(parse).map(Duration::from_millis);
     let valid = time.filter(|time| !time.is_zero() && *time <= MAX_TIME);
-    valid.ok_or_else(|| format!("[limits] time = {text:?}: want a time from \"1ms\" to \"{}\"", show_time(MAX_TIME)))
+    valid.ok_or_else(|| format!("time = {text:?}: want a time from \"1ms\" to \"{}\"", show_time(MAX_TIME)))
 }
 
 /// A size in the largest binary unit that divides it: `64 MiB`.
@@ -163,7 +163,7 @@ mod tests {
         for (memory, time) in [("64", "2s"), ("2GiB", "2s"), ("0MiB", "2s"), ("64MiB", "2"), ("64MiB", "0s"), ("64MiB", "2m")] {
             assert!(written(memory, time).is_err(), "{memory} {time}");
         }
-        assert_eq!(written("64MiB", "61s").unwrap_err(), "[limits] time = \"61s\": want a time from \"1ms\" to \"60 s\"");
+        assert_eq!(written("64MiB", "61s").unwrap_err(), "time = \"61s\": want a time from \"1ms\" to \"60 s\"");
     }
 
     #[test]

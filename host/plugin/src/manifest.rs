@@ -193,7 +193,12 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Whether its name is one of nacre's own: `nacre/tree`.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.plugin.name.split('/').next() == Some("nacre")
+    }
+
+    pub(crate) fn check(&self) -> Result<(), String> {
         let About { name, version, .. } = &self.plugin;
         if name.len() > 100 || !name.split('/').all(is_word) {
             return Err(format!("name = {name:?}: want lower-case letters, digits, '-', '_', '.' and '/', such as \"acme/prune-lru\""));
@@ -308,7 +313,7 @@ allow = ["nginx"]
             refusal("[limits]", "[limit]"),
             "plugin.toml: line 8: unknown field `limit`, expected one of `plugin`, `provides`, `command`, `options`, `capabilities`, `limits`, `settings`"
         );
-        assert_eq!(refusal("\"3s\"", "\"1h\""), "plugin.toml: line 8: [limits] time = \"1h\": want a time from \"1ms\" to \"60 s\"");
+        assert_eq!(refusal("\"3s\"", "\"1h\""), "plugin.toml: line 8: time = \"1h\": want a time from \"1ms\" to \"60 s\"");
         assert_eq!(refusal("[\"lru\"]", "[]"), "plugin.toml: [provides] names nothing, and there is no [[command]]");
         assert!(refusal("acme/lru", "Acme").starts_with("plugin.toml: name = \"Acme\": want"));
         assert!(refusal("acme/lru", "acme/../x").starts_with("plugin.toml: name ="));

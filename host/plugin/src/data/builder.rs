@@ -3,9 +3,8 @@
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::soon::{Compression, Layer, LayerWriter};
-use nacre_layer::{Bytes, Entry};
-use nacre_oci::{Descriptor, Platform, RunConfig, Staged, Staging};
+use nacre_layer::{Bytes, Compression, Entry, Layer, LayerWriter};
+use nacre_oci::{Descriptor, Error, Platform, RunConfig, Staged, Staging};
 
 use super::watch::{Watch, Watched};
 use super::{Outcome, Trouble};
@@ -34,6 +33,8 @@ struct Inner {
 struct Current {
     writer: LayerWriter,
     created_by: String,
+    /// Why it is spoilt, if it is.
+    spoilt: Option<String>,
 }
 
 /// What a plugin made.
@@ -81,9 +82,9 @@ impl ImageBuilder {
             return Err(Trouble::limit(format!("more than {MAX_LAYERS} layers")));
         }
         let staged = Box::new(watch.over(inner.staging.stage()?));
-        let writer = LayerWriter::new(staged, inner.compression)?;
+        let writer = LayerWriter::new(staged, inner.compression);
         inner.begun += 1;
-        inner.current = Some(Current { writer, created_by });
+        inner.current = Some(Current { writer, created_by, spoilt: None });
         Ok(LayerHandle { image: self.share(), number: inner.begun })
     }
 
@@ -110,8 +111,10 @@ impl ImageBuilder {
 
 impl Inner {
     fn end_layer(&mut self) -> nacre_oci::Result<()> {
-        if let Some(Current { writer, created_by }) = self.current.take() {
-            self.done.push((writer.finish()?, created_by));
+        match self.current.take() {
+            None => {}
+            Some(Current { spoilt: Some(why), .. }) => return Err(Error::Conflict(format!("the layer is spoilt: {why}"))),
+            Some(Current { writer, created_by, .. }) => self.done.push((writer.finish()?, created_by)),
         }
         Ok(())
     }
@@ -126,20 +129,25 @@ pub(crate) struct LayerHandle {
 impl LayerHandle {
     /// Adds an entry with its content.
     pub(crate) fn add(&self, entry: &Entry, content: &mut dyn Read) -> Outcome<()> {
-        self.write(|writer| Ok(writer.add(entry, content)?))
+        self.write(|writer| writer.add(entry, content))
     }
 
     /// Makes it the layer of a whole tar.
-    pub(crate) fn add_tar(&self, mut tar: Bytes) -> Outcome<()> {
-        self.write(|writer| Ok(writer.add_tar(&mut tar)?))
+    pub(crate) fn add_tar(&self, tar: &Bytes) -> Outcome<()> {
+        self.write(|writer| writer.add_tar(tar))
     }
 
-    fn write(&self, work: impl FnOnce(&mut LayerWriter) -> Outcome<()>) -> Outcome<()> {
+    fn write(&self, work: impl FnOnce(&mut LayerWriter) -> nacre_oci::Result<()>) -> Outcome<()> {
         let mut inner = self.image.inner();
-        match (inner.begun == self.number, &mut inner.current) {
-            (true, Some(current)) => work(&mut current.writer),
-            _ => Err(Trouble::unsupported("add(): the layer ended when the next one was begun")),
+        let (begun, current) = (inner.begun, &mut inner.current);
+        let Some(current) = current.as_mut().filter(|_| begun == self.number) else {
+            return Err(Trouble::unsupported("add(): the layer ended when the next one was begun"));
+        };
+        let written = work(&mut current.writer);
+        if let Err(error) = &written {
+            current.spoilt.get_or_insert(error.to_string());
         }
+        Ok(written?)
     }
 }
 

@@ -196,7 +196,7 @@ fn add_entry(state: &mut State, (layer, entry, content): (Resource<LayerHandle>,
 
 fn add_tar(state: &mut State, (layer, source): (Resource<LayerHandle>, Resource<Source>)) -> Outcome<()> {
     let bytes = state.bytes(&source)?;
-    state.handles.get(&layer)?.add_tar(bytes)
+    state.handles.get(&layer)?.add_tar(&bytes)
 }
 
 #[cfg(test)]

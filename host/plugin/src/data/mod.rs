@@ -9,7 +9,6 @@ mod files;
 mod images;
 mod listing;
 mod sink;
-mod soon;
 mod view;
 mod watch;
 
@@ -24,8 +23,8 @@ pub use builder::{Built, ImageBuilder};
 pub use bytes::Codec;
 pub(crate) use bytes::Source;
 pub use sink::Output;
-pub use soon::{Compression, Layer};
 pub use view::ImageView;
+use watch::TooMuch;
 pub(crate) use watch::Watch;
 
 use crate::state::State;
@@ -89,34 +88,27 @@ impl From<ResourceTableError> for Trouble {
     }
 }
 
-/// What nacre refuses because of its input is the plugin's business too.
+/// Damaged or absurd data is the plugin's business, a disk or a network nacre's.
 impl From<nacre_oci::Error> for Trouble {
     fn from(error: nacre_oci::Error) -> Trouble {
         match error {
             nacre_oci::Error::TooLarge { .. } => Trouble::limit(error.to_string()),
             nacre_oci::Error::Malformed { .. } => Trouble::invalid(error.to_string()),
-            nacre_oci::Error::Unsupported { .. } => Trouble::unsupported(error.to_string()),
+            nacre_oci::Error::Unsupported { .. } | nacre_oci::Error::Conflict(_) => Trouble::unsupported(error.to_string()),
+            nacre_oci::Error::Io { doing, source } => match (source.get_ref().is_some_and(|inner| inner.is::<TooMuch>()), source.kind()) {
+                (true, _) => Trouble::limit(source.to_string()),
+                (_, ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) => Trouble::invalid(source.to_string()),
+                (_, ErrorKind::Unsupported) => Trouble::unsupported(source.to_string()),
+                _ => Trouble::Host(nacre_oci::Error::Io { doing, source }),
+            },
             error => Trouble::Host(error),
         }
     }
 }
 
-/// Damaged data is the plugin's business, a disk or a network nacre's.
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Trouble {
-        let error = match error.downcast::<nacre_oci::Error>() {
-            Ok(own) => return own.into(),
-            Err(error) => error,
-        };
-        let error = match error.downcast::<watch::TooMuch>() {
-            Ok(limit) => return Trouble::limit(limit.to_string()),
-            Err(error) => error,
-        };
-        match error.kind() {
-            ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => Trouble::invalid(error.to_string()),
-            ErrorKind::Unsupported => Trouble::unsupported(error.to_string()),
-            _ => Trouble::Host(nacre_oci::Error::io("move data for the plugin")(error)),
-        }
+        nacre_oci::Error::io("read or write the data")(error).into()
     }
 }
 

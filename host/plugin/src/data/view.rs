@@ -3,8 +3,7 @@
 use std::io::{Cursor, Read};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::soon::Tree;
-use nacre_layer::{Bytes, Codec, Member, Reader, Spool, TarReader};
+use nacre_layer::{Bytes, Codec, Member, Reader, Spool, TarReader, Tree};
 use nacre_oci::{
     Descriptor, Digest, Document, Error, ImageConfig, MAX_CONFIG, Manifest, Result, Source, media_type, read_document, read_small,
 };
@@ -100,7 +99,7 @@ impl View {
             return Ok(tree);
         }
         let layers = (0..self.layers.len()).map(|index| self.members(index, watch)).collect::<Outcome<Vec<_>>>()?;
-        let tree = Tree::new(&layers)?;
+        let tree = Tree::new(layers)?;
         Ok(self.tree.get_or_init(|| tree))
     }
 
