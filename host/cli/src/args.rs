@@ -41,6 +41,7 @@ pub(crate) enum Command {
     /// See the plugins
     #[command(subcommand, arg_required_else_help = true)]
     Plugin(commands::plugin::Command),
+    Completion(commands::completion::Args),
     /// See the store
     #[command(subcommand, arg_required_else_help = true)]
     System(commands::system::Command),

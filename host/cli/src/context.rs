@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
@@ -23,10 +22,12 @@ use tokio::{
 };
 
 use crate::{
+    backend::Backend,
     config::Config,
-    failure::{StdoutClosed, warn},
+    failure::warn,
     global::Global,
     output::{
+        self,
         escape::visible,
         progress::{self, Action, Mode},
     },
@@ -36,14 +37,15 @@ use crate::{
 /// How long a command that was interrupted may take to end in good order, where it waits for somebody else.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The options, the configuration and the places of one run.
+/// The options, the configuration and the places of one run. Clones share what is opened.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub config: Config,
     pub paths: Paths,
     global: Global,
-    runtime: OnceLock<Runtime>,
+    runtime: Arc<OnceLock<Runtime>>,
     stop: Arc<AtomicBool>,
-    watched: OnceLock<()>,
+    watched: Arc<OnceLock<()>>,
     /// Whoever shows progress now: a registry's retries are told there.
     listener: Arc<Mutex<Option<Weak<dyn Progress>>>>,
 }
@@ -52,7 +54,7 @@ impl Context {
     pub(crate) fn new(global: Global) -> Result<Self> {
         let paths = Paths::new(&global)?;
         let config = Config::load(paths.config.as_deref(), paths.config_named)?;
-        let (runtime, stop, watched, listener) = (OnceLock::new(), Arc::default(), OnceLock::new(), Arc::default());
+        let (runtime, stop, watched, listener) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
         Ok(Self { config, paths, global, runtime, stop, watched, listener })
     }
 
@@ -110,7 +112,10 @@ impl Context {
     pub(crate) fn plugins(&self) -> Result<Plugins> {
         let settings =
             self.config.plugins.iter().map(|(name, table)| Ok((name.clone(), to_json(table)?))).collect::<Result<BTreeMap<_, _>>>()?;
-        Ok(Plugins::discover(&self.paths.plugins, nacre_bundled::PLUGINS, &self.paths.cache, &settings))
+        let plugins = Plugins::discover(&self.paths.plugins, nacre_bundled::PLUGINS, &self.paths.cache, &settings);
+        let context = self.clone();
+        plugins.reach_by(Arc::new(move || Box::new(Backend::new(context.clone()))));
+        Ok(plugins)
     }
 
     /// Shows what a plugin logged, with `--debug`.
@@ -145,11 +150,7 @@ impl Context {
 
     /// Result text that is safe for a terminal already.
     pub(crate) fn write(&self, text: &str) -> Result<()> {
-        let mut out = std::io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
-            other => other.context("cannot write to standard output"),
-        }
+        output::write(text.as_bytes())
     }
 
     /// Where large temporary files go: beside what they become, not in a small /tmp.

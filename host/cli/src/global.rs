@@ -7,7 +7,7 @@ use clap::Args;
 use crate::output::progress::Mode;
 
 /// What every command takes.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The folder that holds everything nacre keeps [env: NACRE_ROOT]

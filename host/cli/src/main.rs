@@ -4,34 +4,52 @@
 //! it, [`transfer`] and [`view`] are what several verbs share, and [`output`] is all that reaches the user's eyes.
 
 mod args;
+mod backend;
 mod commands;
 mod config;
 mod context;
+mod extension;
 mod failure;
 mod global;
 mod output;
 mod paths;
 mod policy;
+mod screen;
 mod transfer;
 mod view;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
-use clap::Parser;
+use anyhow::Result;
+use clap::{FromArgMatches, Parser};
 
 use crate::{
     args::{Cli, Command, ImageCommand},
     context::Context,
+    extension::Early,
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let debug = cli.global.debug;
-    let done = Context::new(cli.global).and_then(|context| run(&context, cli.command));
-    done.map_or_else(|error| failure::report(&error, debug), |()| ExitCode::SUCCESS)
+    let early = Early::read(env::args_os().skip(1));
+    let done = if early.is_own() { own(Cli::parse()) } else { extended(&early) };
+    done.unwrap_or_else(|error| failure::report(&error, early.debug()))
 }
 
-fn run(context: &Context, command: Command) -> anyhow::Result<()> {
+/// One of nacre's own verbs: no plugin is looked for before the verb does it.
+fn own(cli: Cli) -> Result<ExitCode> {
+    let context = Context::new(cli.global)?;
+    run(&context, cli.command).map(|()| ExitCode::SUCCESS)
+}
+
+/// Anything else: a plugin's command, help, or a mistake.
+fn extended(early: &Early) -> Result<ExitCode> {
+    let Some((context, plugins)) = early.plugins()? else { return own(Cli::parse()) };
+    let matches = extension::extended(&plugins).get_matches();
+    extension::run(&context, &plugins, &matches)
+        .unwrap_or_else(|| own(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())))
+}
+
+fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::Pull(args) | Command::Image(ImageCommand::Pull(args)) => commands::pull::run(context, &args),
         Command::Push(args) | Command::Image(ImageCommand::Push(args)) => commands::push::run(context, &args),
@@ -51,6 +69,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Logout(args) => commands::login::logout(context, &args),
         Command::Serve(args) => commands::serve::run(context, &args),
         Command::Plugin(command) => commands::plugin::run(context, &command),
+        Command::Completion(args) => commands::completion::run(context, &args),
         Command::System(command) => commands::system::run(context, &command),
     }
 }

@@ -59,7 +59,8 @@ fn picked(hits: &[(Hit, String)], mut picks: Vec<Pick>) -> Vec<(Hit, String)> {
     picks.iter().map(with_note).collect()
 }
 
-fn pair(text: &str, what: &str) -> Result<Kv> {
+/// `KEY=VALUE`.
+pub(crate) fn pair(text: &str, what: &str) -> Result<Kv> {
     let (key, value) = text.split_once('=').with_context(|| format!("bad format of {what} '{text}' (expected name=value)"))?;
     Ok(Kv::new(key.trim(), value.trim()))
 }
@@ -96,7 +97,7 @@ pub(crate) struct Verdicts {
 pub(crate) fn decide(context: &Context, store: &Store, policies: &[Policy]) -> Result<Verdicts> {
     let plugins = context.plugins()?;
     let found = policies.iter().map(|policy| Ok((policy, plugins.prune_policy(&policy.name)?))).collect::<Result<Vec<_>>>()?;
-    let images: Vec<Image> = store.images()?.into_iter().filter(|image| image.child_of.is_empty() || image.is_tagged()).collect();
+    let images = images(store)?;
     let summaries = summaries(store, &images)?;
     let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
     let mut votes: Vec<Vec<Vote>> = images.iter().map(|_| Vec::new()).collect();
@@ -162,7 +163,13 @@ fn count(image: &Image, votes: &[Vote], verdicts: &mut Verdicts) {
     }
 }
 
-fn summaries(store: &Store, images: &[Image]) -> Result<Vec<Summary>> {
+/// The images that plugins hear of: those that are only a part of another are left out.
+pub(crate) fn images(store: &Store) -> Result<Vec<Image>> {
+    Ok(store.images()?.into_iter().filter(|image| image.child_of.is_empty() || image.is_tagged()).collect())
+}
+
+/// What plugins are told of images.
+pub(crate) fn summaries(store: &Store, images: &[Image]) -> Result<Vec<Summary>> {
     let (in_use, sizes) = (store.in_use()?, store.shared_sizes(images)?);
     let seconds = |at: i64| u64::try_from(at).unwrap_or_default();
     let summary = |image: &Image, shared: u64| Summary {

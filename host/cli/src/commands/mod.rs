@@ -1,5 +1,6 @@
 //! One file per verb: its arguments and one short function.
 
+pub(crate) mod completion;
 pub(crate) mod copy;
 pub(crate) mod history;
 pub(crate) mod images;

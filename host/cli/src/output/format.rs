@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{escape, table, template, template::Template};
 
 /// What a command's rows consist of: for each column the field of templates and JSON, and the heading in tables.
-pub(crate) type Columns = [(&'static str, &'static str)];
+pub(crate) type Columns<'a> = [(&'a str, &'a str)];
 
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) enum Cell {
     Text(String),
     /// `[OK]` or nothing; in JSON `"true"` or `"false"`.
     Flag(bool),
+    /// Text for people, and what it stands for in JSON.
+    Value(String, serde_json::Value),
 }
 
 impl From<String> for Cell {
@@ -41,17 +43,18 @@ impl From<bool> for Cell {
 impl Cell {
     fn text(&self) -> &str {
         match self {
-            Self::Text(text) => text,
+            Self::Text(text) | Self::Value(text, _) => text,
             Self::Flag(true) => "[OK]",
             Self::Flag(false) => "",
         }
     }
 
-    fn json(&self) -> &str {
+    fn json(&self) -> serde_json::Value {
         match self {
-            Self::Text(text) => text,
-            Self::Flag(true) => "true",
-            Self::Flag(false) => "false",
+            Self::Text(text) => text.as_str().into(),
+            Self::Flag(true) => "true".into(),
+            Self::Flag(false) => "false".into(),
+            Self::Value(_, value) => value.clone(),
         }
     }
 }
@@ -62,7 +65,7 @@ pub(crate) struct Format(Kind);
 enum Kind {
     /// Aligned, under a line of headings.
     Table { heading: Box<Template>, row: Template },
-    /// A JSON object on each line, of strings, keys sorted, as Docker does it.
+    /// A JSON object on each line, keys sorted, as Docker does it: of strings, but for the cells that have a value.
     Json,
     /// A template for each row, with a line break after it.
     Rows(Template),
@@ -175,8 +178,7 @@ fn data(columns: &Columns, row: &[Cell]) -> HashMap<String, Value> {
 }
 
 fn json_line(columns: &Columns, row: &[Cell]) -> String {
-    let object: serde_json::Map<_, _> =
-        columns.iter().zip(row).map(|((field, _), cell)| ((*field).to_owned(), cell.json().into())).collect();
+    let object: serde_json::Map<_, _> = columns.iter().zip(row).map(|((field, _), cell)| ((*field).to_owned(), cell.json())).collect();
     escape::json(&serde_json::Value::Object(object).to_string()).into_owned()
 }
 
@@ -251,6 +253,14 @@ mod tests {
         );
         assert_eq!(render("json").unwrap(), expected);
         assert_eq!(render("{{json .}}").unwrap(), expected);
+    }
+
+    #[test]
+    fn a_cell_with_a_value_shows_its_text_and_is_itself_in_json() {
+        let rows = [[Cell::Value("7.8MB".into(), 7_800_000.into()), Cell::Value(String::new(), serde_json::Value::Null)]];
+        let render =
+            |format| Format::parse(format, "{{.A}}\t{{.B}}", None).unwrap().render(&[("A", "A"), ("B", "B")], rows.clone()).unwrap();
+        assert_eq!((render(""), render("json")), ("A         B\n7.8MB     \n".into(), "{\"A\":7800000,\"B\":null}\n".into()));
     }
 
     #[test]

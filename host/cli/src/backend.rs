@@ -1,0 +1,188 @@
+//! What plugins reach beyond their arguments: the store, registries and the network, as the user of this command
+//! reaches them. The plugin host asks for the capability before each call.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use nacre_layer::{Compression, Spool};
+use nacre_oci::{
+    Content, Descriptor, Digest, History, ImageConfig, Manifest, Memory, Platform, RawManifest, Reference, Silent, Sink as _, Source,
+    media_type, read_small,
+};
+use nacre_plugin::{Answer, Built, GuestError, ImageBuilder, ImageView, Reach, Summary};
+use nacre_store::{Acquired, Lease, Session};
+use url::Url;
+
+use crate::{context::Context, policy, transfer::new_name, view::view};
+
+/// Tags of one repository that a plugin is told.
+const MAX_TAGS: usize = 10_000;
+
+/// The outside of one call. What it protects from prunes is protected until the call ends.
+pub(crate) struct Backend {
+    context: Context,
+    lease: Option<Lease>,
+    sessions: Vec<Arc<Session>>,
+}
+
+impl Backend {
+    pub(crate) fn new(context: Context) -> Self {
+        Self { context, lease: None, sessions: Vec::new() }
+    }
+
+    fn image(&mut self, name: &str, platform: Option<&Platform>) -> Result<ImageView> {
+        let store = self.context.store()?;
+        let image = store.find(name)?.image;
+        if self.lease.is_none() {
+            self.lease = Some(store.lease()?);
+        }
+        if let Some(lease) = &self.lease {
+            lease.protect([&image.id])?;
+        }
+        self.view_of(Arc::new(store), &image.descriptor, name, platform)
+    }
+
+    fn view_of(&self, source: Arc<dyn Source>, root: &Descriptor, name: &str, platform: Option<&Platform>) -> Result<ImageView> {
+        let manifest = view(&*source, root, platform)?.descriptor;
+        Ok(ImageView::open(source, &manifest, name, &Spool::new(&self.context.temporary()?))?)
+    }
+
+    fn remote(&self, name: &Reference, platform: Option<&Platform>) -> Result<ImageView> {
+        let name = name.clone().or_latest();
+        let repository = self.context.client()?.repository(&name);
+        let root = repository.resolve(&name.selector())?;
+        self.view_of(Arc::new(repository), &root, &name.to_string(), platform)
+    }
+
+    fn all(&self) -> Result<Vec<Summary>> {
+        let store = self.context.store()?;
+        policy::summaries(&store, &policy::images(&store)?)
+    }
+
+    fn begin(&mut self) -> Result<ImageBuilder> {
+        let session = Arc::new(self.context.store()?.session(Acquired::Built)?);
+        self.sessions.push(Arc::clone(&session));
+        Ok(ImageBuilder::new(session, Compression::Gzip))
+    }
+
+    fn finish(&self, image: ImageBuilder, name: &str) -> Result<Digest> {
+        let (store, name) = (self.context.store()?, new_name(name)?);
+        let session = self.sessions.last().context("an image that was never begun")?;
+        let root = assemble(session, image.finish()?)?;
+        store.add_tagged(&name, &root, Acquired::Built)?;
+        Ok(root.descriptor.digest)
+    }
+
+    fn name(&self, image: &str, name: &str) -> Result<()> {
+        let (store, name) = (self.context.store()?, new_name(name)?);
+        let found = store.find(image)?.image;
+        store.tag(&name, &found.id)?;
+        Ok(())
+    }
+
+    fn untag(&self, name: &str) -> Result<Vec<String>> {
+        let store = self.context.store()?;
+        let removed = store.remove(name, false)?;
+        let untagged = removed.untagged.iter().map(|name| format!("Untagged: {}", name.familiar()));
+        Ok(untagged.chain(removed.deleted.iter().map(|digest| format!("Deleted: {digest}"))).collect())
+    }
+}
+
+/// Puts the documents of an image together whose layers are stored.
+fn assemble(session: &Session, built: Built) -> Result<RawManifest> {
+    let platform = built.platform.unwrap_or_else(Platform::host);
+    let created = Some(Timestamp::from_second(Timestamp::now().as_second())?.to_string());
+    let step = |by: &String| History { created: created.clone(), created_by: Some(by.clone()), ..History::default() };
+    let mut config = ImageConfig {
+        architecture: platform.architecture,
+        variant: platform.variant,
+        os: platform.os,
+        config: built.config.unwrap_or_default(),
+        history: built.layers.iter().map(|(_, by)| step(by)).collect(),
+        created,
+        ..ImageConfig::default()
+    };
+    config.rootfs.diff_ids = built.layers.iter().map(|(layer, _)| layer.diff_id.clone()).collect();
+    let documents = Memory::new();
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: media_type::OCI_MANIFEST.into(),
+        artifact_type: None,
+        config: documents.add(media_type::OCI_CONFIG, config.to_bytes()),
+        layers: built.layers.into_iter().map(|(layer, _)| layer.descriptor).collect(),
+        subject: None,
+        annotations: BTreeMap::new(),
+    };
+    let root = documents.add(media_type::OCI_MANIFEST, serde_json::to_vec(&manifest)?);
+    for descriptor in [&manifest.config, &root] {
+        session.put(descriptor, &Content::new(&documents, descriptor, &Silent))?;
+    }
+    Ok(RawManifest { bytes: read_small(&documents, &root, u64::MAX)?, descriptor: root })
+}
+
+/// What went wrong, in a plugin's terms.
+fn told<T>(outcome: Result<T>) -> Result<T, GuestError> {
+    outcome.map_err(|error| match error.downcast::<nacre_oci::Error>() {
+        Ok(own) => own.into(),
+        Err(error) => GuestError::Other(crate::failure::line(&error)),
+    })
+}
+
+fn ours(platform: Option<&nacre_plugin::Platform>) -> Option<Platform> {
+    platform.map(|platform| Platform::new(&platform.os, &platform.arch, platform.variant.as_deref()))
+}
+
+impl Reach for Backend {
+    fn summaries(&mut self) -> Result<Vec<Summary>, GuestError> {
+        told(self.all())
+    }
+
+    fn open(&mut self, name: &str, platform: Option<&nacre_plugin::Platform>) -> Result<ImageView, GuestError> {
+        told(self.image(name, ours(platform).as_ref()))
+    }
+
+    fn create(&mut self) -> Result<ImageBuilder, GuestError> {
+        told(self.begin())
+    }
+
+    fn commit(&mut self, image: ImageBuilder, name: &str) -> Result<Digest, GuestError> {
+        told(self.finish(image, name))
+    }
+
+    fn tag(&mut self, image: &str, name: &str) -> Result<(), GuestError> {
+        told(self.name(image, name))
+    }
+
+    fn remove(&mut self, name: &str) -> Result<Vec<String>, GuestError> {
+        told(self.untag(name))
+    }
+
+    fn tags(&mut self, repository: &Reference) -> Result<Vec<String>, GuestError> {
+        told(self.context.client().and_then(|client| Ok(client.repository(repository).tags(MAX_TAGS)?)))
+    }
+
+    fn open_remote(&mut self, name: &Reference, platform: Option<&nacre_plugin::Platform>) -> Result<ImageView, GuestError> {
+        told(self.remote(name, ours(platform).as_ref()))
+    }
+
+    fn resolve(&mut self, host: &str, port: u16) -> Result<Vec<SocketAddr>, GuestError> {
+        told(self.context.client().and_then(|client| Ok(client.resolve(host, port)?)))
+    }
+
+    fn get(&mut self, url: &Url, addresses: &[SocketAddr]) -> Result<Answer, GuestError> {
+        let answer = told(self.context.client().and_then(|client| Ok(client.get(url, addresses)?)))?;
+        Ok(match answer {
+            nacre_registry::Answer::Body(body) => Answer::Body(body),
+            nacre_registry::Answer::Moved(to) => Answer::Moved(to),
+        })
+    }
+
+    fn folder(&mut self) -> Result<PathBuf, GuestError> {
+        told(std::env::current_dir().context("cannot tell the working folder"))
+    }
+
+    fn spool(&mut self) -> Result<PathBuf, GuestError> {
+        told(self.context.temporary())
+    }
+}
