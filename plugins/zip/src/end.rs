@@ -38,10 +38,9 @@ pub fn find(window: &mut Window<'_, impl ReadAt>) -> Result<Directory, Error> {
     let disks = [end.u16()?, end.u16()?];
     let counts = [end.u16()?, end.u16()?];
     let (size, offset) = (end.u32()?, end.u32()?);
-    if counts.contains(&u16::MAX) || disks.contains(&u16::MAX) || size == u32::MAX || offset == u32::MAX {
-        if let Some(directory) = find_64(window, at)? {
-            return Ok(directory);
-        }
+    let large = counts.contains(&u16::MAX) || disks.contains(&u16::MAX) || size == u32::MAX || offset == u32::MAX;
+    if large && let Some(directory) = find_64(window, at)? {
+        return Ok(directory);
     }
     directory(at, disks.map(u32::from), counts.map(u64::from), Range { offset: offset.into(), size: size.into() })
 }
