@@ -156,4 +156,4 @@ pub(crate) fn blocks_only() -> io::Error {
 
 #[cfg(test)]
 #[path = "codec_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,9 @@
 //! The root filesystem that layers make together (image specification, `layer.md`, "Applying Changesets").
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Bound::{Excluded, Included, Unbounded},
+};
 
 use nacre_oci::{Error, Result};
 
@@ -176,7 +179,7 @@ impl Applying {
 
     /// Makes the folders that what is left below `path` needs.
     fn mend(&mut self, path: &[u8]) {
-        let range = if path.is_empty() { Vec::new()..vec![0xff; 1] } else { below(path) };
+        let range = if path.is_empty() { (Unbounded, Unbounded) } else { (Included(below(path).start), Excluded(below(path).end)) };
         let parents = self.names.range(range).filter_map(|(held, _)| path::split(held)).map(|(parent, _)| parent);
         let missing: Vec<Vec<u8>> = parents.filter(|parent| !self.names.contains_key(*parent)).map(<[u8]>::to_vec).collect();
         missing.iter().for_each(|folder| self.make(folder));

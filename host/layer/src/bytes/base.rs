@@ -89,8 +89,10 @@ impl Base {
         match &self.kind {
             Kind::File { file, size } => {
                 let count = within(buffer.len(), offset, *size);
-                let read = file.read_at(&mut buffer[..count], offset)?;
-                if read == 0 && count > 0 { Err(shorter()) } else { Ok(read) }
+                match count {
+                    0 => Ok(0),
+                    _ => file.read_at(&mut buffer[..count], offset).and_then(|read| if read == 0 { Err(shorter()) } else { Ok(read) }),
+                }
             }
             Kind::Memory(bytes) => {
                 let count = within(buffer.len(), offset, bytes.len() as u64);
@@ -106,20 +108,20 @@ impl Base {
 
     /// The bytes at `offset`, fewer than `max` only at the end.
     pub(crate) fn read_vec(&self, offset: u64, max: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        while bytes.len() < max {
-            let held = bytes.len();
-            // Memory grows with what is there, not with what was asked for.
-            bytes.resize(max.min(held + CHUNK), 0);
-            let position = offset.saturating_add(held as u64);
-            let read = self.read_at(&mut bytes[held..], position);
-            bytes.truncate(held + *read.as_ref().unwrap_or(&0));
-            match read {
+        let (mut bytes, mut held) = (Vec::new(), 0);
+        while held < max {
+            if held == bytes.len() {
+                // Memory grows with what is there, not with what was asked for.
+                bytes.resize(max.min(held + CHUNK), 0);
+            }
+            match self.read_at(&mut bytes[held..], offset.saturating_add(held as u64)) {
                 Ok(0) => break,
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
+                Ok(count) => held += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
+        bytes.truncate(held);
         Ok(bytes)
     }
 
@@ -167,7 +169,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How many of `want` bytes at `offset` lie before the end at `size`.
-fn within(want: usize, offset: u64, size: u64) -> usize {
+pub(crate) fn within(want: usize, offset: u64, size: u64) -> usize {
     want.min(usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX))
 }
 

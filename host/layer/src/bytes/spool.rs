@@ -13,6 +13,8 @@ use std::{
 
 use nacre_oci::Error;
 
+use crate::bytes::base::within;
+
 /// The most bytes that all kept streams of one [`Spool`] may have together.
 const MAX: u64 = 64 << 30;
 
@@ -49,7 +51,10 @@ impl Spooled {
     }
 
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, offset)
+        match within(buffer.len(), offset, self.size) {
+            0 => Ok(0),
+            count => self.file.read_at(&mut buffer[..count], offset),
+        }
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -56,6 +56,7 @@ fn keeps_the_contract_of_source_and_sink() {
     conformance::round_trip(&fixture.store, "a:b");
     conformance::refuses_damage(&fixture.store);
     conformance::refuses_damage(&Fixture::new().store.session(Acquired::Pulled).unwrap());
+    conformance::staging(&Fixture::new().store.session(Acquired::Pulled).unwrap());
 }
 
 #[test]
