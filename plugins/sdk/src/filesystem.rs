@@ -94,8 +94,7 @@ pub fn push_piece(content: &mut Vec<Piece>, piece: Piece) {
 /// # Errors
 /// The image is damaged, or holds more than an image of its size can. The message says where.
 pub fn walk(fs: &mut impl FileSystem, size: u64, files: &mut impl Files) -> Result<(), Error> {
-    let budget = size.saturating_mul(MAX_RATIO).max(ALWAYS_ALLOWED);
-    let mut walk = Walk { fs, files, names: 1, budget, folders: HashSet::new(), linked: HashMap::new() };
+    let mut walk = Walk { fs, files, names: 1, budget: allowed(size), folders: HashSet::new(), linked: HashMap::new() };
     let mut todo = vec![(String::new(), walk.fs.root())];
     while let Some((path, id)) = todo.pop() {
         let children = walk.visit(&path, id).map_err(|error| at(&path, error))?;
@@ -168,7 +167,7 @@ impl<S: FileSystem, F: Files> Walk<'_, S, F> {
 
     fn spend(&mut self, size: u64) -> Result<(), Error> {
         let left = self.budget.checked_sub(size);
-        self.budget = left.ok_or_else(|| Error::Limit("its files are larger than an image of this size can hold".to_owned()))?;
+        self.budget = left.ok_or_else(too_large)?;
         Ok(())
     }
 }
@@ -182,6 +181,23 @@ fn check_name(name: &[u8], before: &[u8]) -> Result<(), Error> {
         return Err(invalid("twice", format!("the name '{}' twice in a folder", shown())));
     }
     Ok(())
+}
+
+/// What the files of an image of `size` bytes may have together.
+fn allowed(size: u64) -> u64 {
+    size.saturating_mul(MAX_RATIO).max(ALWAYS_ALLOWED)
+}
+
+/// Checks the size of one file, before a parser looks for its blocks; [`walk`] checks that of all.
+///
+/// # Errors
+/// An image of `image` bytes cannot hold it.
+pub fn check_size(file: u64, image: u64) -> Result<(), Error> {
+    if file > allowed(image) { Err(too_large()) } else { Ok(()) }
+}
+
+fn too_large() -> Error {
+    Error::Limit("its files are larger than an image of this size can hold".to_owned())
 }
 
 /// Too many names in a folder: for [`FileSystem::list`].
@@ -209,6 +225,9 @@ mod tests {
     use super::*;
     use crate::entries::entry;
 
+    type Folders<'a> = &'a [(u64, &'a [(&'static [u8], u64)])];
+    type Listed = Vec<(String, Kind, Option<String>)>;
+
     /// Folders as lists; what is not listed is a file of so many bytes with as many names.
     struct Fake(HashMap<u64, Vec<(&'static [u8], u64)>>, u64, u32);
 
@@ -226,7 +245,7 @@ mod tests {
         }
     }
 
-    struct Found(Vec<(String, Kind, Option<String>)>);
+    struct Found(Listed);
 
     impl Files for Found {
         fn add(&mut self, entry: Entry, _: &[Piece]) -> Result<(), Error> {
@@ -235,19 +254,19 @@ mod tests {
         }
     }
 
-    fn found(folders: &[(u64, &[(&'static [u8], u64)])], size: u64) -> Result<Vec<(String, Kind, Option<String>)>, Error> {
+    fn found(folders: Folders, size: u64) -> Result<Listed, Error> {
         let mut found = Found(Vec::new());
         let folders = folders.iter().map(|(id, names)| (*id, names.to_vec())).collect();
         walk(&mut Fake(folders, size, 2), 1 << 20, &mut found).map(|()| found.0)
     }
 
-    fn message(folders: &[(u64, &[(&'static [u8], u64)])], size: u64) -> String {
+    fn message(folders: Folders, size: u64) -> String {
         format!("{:?}", found(folders, size).unwrap_err())
     }
 
     #[test]
     fn folders_come_first_and_further_names_are_links() {
-        let folders: [(u64, &[(&'static [u8], u64)]); 2] = [(2, &[(b"z", 7), (b"b", 3), (b"a\xff", 9)]), (3, &[(b"y", 7)])];
+        let folders: Folders = &[(2, &[(b"z", 7), (b"b", 3), (b"a\xff", 9)]), (3, &[(b"y", 7)])];
         let link = Some("b/y".to_owned());
         let expected = [
             (String::new(), Kind::Directory, None),
@@ -256,7 +275,7 @@ mod tests {
             ("b/y".to_owned(), Kind::File, None),
             ("z".to_owned(), Kind::Hardlink, link),
         ];
-        assert_eq!(found(&folders, 1).unwrap(), expected);
+        assert_eq!(found(folders, 1).unwrap(), expected);
     }
 
     #[test]

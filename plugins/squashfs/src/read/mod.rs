@@ -8,7 +8,7 @@ pub mod tables;
 use nacre_sdk::bytes::{Packed, Piece, Range};
 use nacre_sdk::entries::{entry, to_text};
 use nacre_sdk::files::{Entry, Kind};
-use nacre_sdk::filesystem::{FileSystem, Name, Node, push_piece, too_many_names};
+use nacre_sdk::filesystem::{FileSystem, Name, Node, check_size, push_piece, too_many_names};
 use nacre_sdk::read::{Fields, ReadAt, Window, cut_off};
 use nacre_sdk::{Error, invalid};
 
@@ -80,6 +80,7 @@ impl<'a, R: ReadAt> Image<'a, R> {
 
     /// Where a file's content lies: its blocks, and its end in a fragment block.
     fn content(&mut self, start: u64, size: u64, fragment: (u32, u32), mut sizes: Place) -> Result<Vec<Piece>, Error> {
+        check_size(size, self.size)?;
         let block_size = u64::from(self.superblock.block_size);
         let tail = if fragment.0 == NO_FRAGMENT { 0 } else { size % block_size };
         let (mut at, mut left, mut content) = (start, size - tail, Vec::new());
