@@ -55,7 +55,7 @@ impl ReadAt for &[u8] {
 
     fn read_at(&self, offset: u64, max: u32) -> Result<Vec<u8>, Error> {
         let behind = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
-        Ok(behind.iter().take(max.min(MAX_READ) as usize).copied().collect())
+        Ok(behind.get(..max.min(MAX_READ) as usize).unwrap_or(behind).to_vec())
     }
 }
 

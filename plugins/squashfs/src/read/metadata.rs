@@ -84,7 +84,10 @@ impl<'a, R: ReadAt> Metadata<'a, R> {
         }
         let start = at.checked_add(2).ok_or_else(|| damaged("a metadata block lies nowhere"))?;
         let stored = self.window.bytes(start, size)?;
-        let bytes = if header & STORED != 0 { stored.to_vec() } else { (self.decode)(self.codec, stored, BLOCK as u32)? };
+        let bytes = match header & STORED {
+            0 => (self.decode)(self.codec, stored, BLOCK as u32).map_err(|error| undecodable(at, error))?,
+            _ => stored.to_vec(),
+        };
         if bytes.is_empty() {
             return Err(damaged(&format!("the metadata block at byte {at} is empty")));
         }
@@ -94,6 +97,13 @@ impl<'a, R: ReadAt> Metadata<'a, R> {
         let block = Block { bytes: bytes.into(), next: start + size as u64 };
         self.kept.insert(at, block.clone());
         Ok(block)
+    }
+}
+
+fn undecodable(at: u64, error: Error) -> Error {
+    match error {
+        Error::Cancelled => Error::Cancelled,
+        _ => damaged(&format!("the metadata block at byte {at} cannot be decompressed")),
     }
 }
 

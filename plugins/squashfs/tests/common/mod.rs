@@ -11,6 +11,7 @@ use nacre_sdk::filesystem::walk;
 use nacre_sdk::memory::Memory;
 use nacre_sdk::{Error, Options};
 use squashfs::read::Image;
+use squashfs::write::table::Encode;
 use squashfs::write::{Format, Target};
 
 pub fn decode(codec: Codec, data: &[u8], max: u32) -> Result<Vec<u8>, Error> {
@@ -67,7 +68,7 @@ pub fn read_with(image: &[u8], decode: nacre_sdk::memory::Decode) -> Result<File
     Ok(memory.files)
 }
 
-struct Output<'a>(Vec<u8>, Vec<&'a [u8]>);
+struct Output<'a>(Vec<u8>, Vec<&'a [u8]>, Encode);
 
 impl Target for Output<'_> {
     fn write(&mut self, data: &[u8]) -> Result<(), Error> {
@@ -83,7 +84,7 @@ impl Target for Output<'_> {
     }
     fn blocks(&mut self, index: u32, size: u32, codec: Codec) -> Result<Vec<Block>, Error> {
         let blocks = self.1[index as usize].chunks(size as usize).map(|block| {
-            let packed = encode(codec, block).unwrap();
+            let packed = self.2(codec, block).unwrap();
             let compressed = packed.len() < block.len();
             let written = if compressed { &packed } else { block };
             self.0.extend_from_slice(written);
@@ -94,7 +95,17 @@ impl Target for Output<'_> {
 }
 
 pub fn write<const N: usize>(files: &[(Entry, Vec<u8>)], opts: [(&str, &str); N]) -> Result<Vec<u8>, Error> {
-    let mut output = Output(Vec::new(), files.iter().map(|(_, content)| content.as_slice()).collect());
+    write_with(files, opts, encode)
+}
+
+/// Without any compression.
+pub fn write_stored(files: &[(Entry, Vec<u8>)]) -> Vec<u8> {
+    write_with(files, [("compress", "gzip")], |_, data| Ok(data.to_vec())).unwrap()
+}
+
+fn write_with<const N: usize>(files: &[(Entry, Vec<u8>)], opts: [(&str, &str); N], encode: Encode) -> Result<Vec<u8>, Error> {
+    let contents = files.iter().map(|(_, content)| content.as_slice()).collect();
+    let mut output = Output(Vec::new(), contents, encode);
     let format = Format::of(&Options::from(opts), encode)?;
     squashfs::write::write(files.iter().map(|(entry, _)| Ok(entry.clone())), &mut output, format)?;
     Ok(output.0)
