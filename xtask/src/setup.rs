@@ -19,6 +19,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/xz", "xz-utils"),
     ("/usr/bin/zstd", "zstd"),
     ("/usr/bin/bzip2", "bzip2"),
+    ("/usr/bin/mksquashfs", "squashfs-tools"),
+    ("/usr/sbin/mke2fs", "e2fsprogs"),
 ];
 
 /// The WebAssembly target, and the peers from Debian.
