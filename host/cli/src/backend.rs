@@ -23,12 +23,13 @@ const MAX_TAGS: usize = 10_000;
 pub(crate) struct Backend {
     context: Context,
     lease: Option<Lease>,
+    spool: Option<Spool>,
     sessions: Vec<Arc<Session>>,
 }
 
 impl Backend {
     pub(crate) fn new(context: Context) -> Self {
-        Self { context, lease: None, sessions: Vec::new() }
+        Self { context, lease: None, spool: None, sessions: Vec::new() }
     }
 
     fn image(&mut self, name: &str, platform: Option<&Platform>) -> Result<ImageView> {
@@ -43,12 +44,19 @@ impl Backend {
         self.view_of(Arc::new(store), &image.descriptor, name, platform)
     }
 
-    fn view_of(&self, source: Arc<dyn Source>, root: &Descriptor, name: &str, platform: Option<&Platform>) -> Result<ImageView> {
-        let manifest = view(&*source, root, platform)?.descriptor;
-        Ok(ImageView::open(source, &manifest, name, &Spool::new(&self.context.temporary()?))?)
+    fn spooled(&mut self) -> Result<Spool> {
+        if let Some(spool) = &self.spool {
+            return Ok(spool.clone());
+        }
+        Ok(self.spool.insert(Spool::new(&self.context.temporary()?)).clone())
     }
 
-    fn remote(&self, name: &Reference, platform: Option<&Platform>) -> Result<ImageView> {
+    fn view_of(&mut self, source: Arc<dyn Source>, root: &Descriptor, name: &str, platform: Option<&Platform>) -> Result<ImageView> {
+        let manifest = view(&*source, root, platform)?.descriptor;
+        Ok(ImageView::open(source, &manifest, name, &self.spooled()?)?)
+    }
+
+    fn remote(&mut self, name: &Reference, platform: Option<&Platform>) -> Result<ImageView> {
         let name = name.clone().or_latest();
         let repository = self.context.client()?.repository(&name);
         let root = repository.resolve(&name.selector())?;
@@ -182,7 +190,7 @@ impl Reach for Backend {
         told(std::env::current_dir().context("cannot tell the working folder"))
     }
 
-    fn spool(&mut self) -> Result<PathBuf, GuestError> {
-        told(self.context.temporary())
+    fn spool(&mut self) -> Result<Spool, GuestError> {
+        told(self.spooled())
     }
 }

@@ -54,20 +54,16 @@ fn read(image: &Image, count: usize) -> Result<Layers, Error> {
 fn add_layer(table: &mut Table, index: usize, info: &LayerInfo, layers: &Layers) {
     let (size, wasted) = layers.totals(index);
     let name = if info.created_by.is_empty() { info.digest.clone() } else { one_line(&info.created_by) };
-    table.row([number(index), "layer".into(), Cell::Size(size), waste(wasted), name.into()]);
+    table.row([number(index), "layer".into(), Cell::Size(size), Cell::Size(wasted), name.into()]);
 }
 
 fn add_file(table: &mut Table, layer: usize, file: &File) {
     let wasted = if file.is_hidden() { file.size } else { 0 };
-    table.row([number(layer), "file".into(), Cell::Size(file.size), waste(wasted), file.path.as_str().into()]);
+    table.row([number(layer), "file".into(), Cell::Size(file.size), Cell::Size(wasted), file.path.as_str().into()]);
 }
 
 fn number(layer: usize) -> Cell {
     Cell::Number(layer as i64 + 1)
-}
-
-fn waste(bytes: u64) -> Cell {
-    if bytes == 0 { Cell::None } else { Cell::Size(bytes) }
 }
 
 /// A build's command may have line breaks and much indentation.

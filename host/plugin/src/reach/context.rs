@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use nacre_layer::{Bytes, Spool};
+use nacre_layer::Bytes;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use wasmtime::component::{LinkerInstance, Resource};
@@ -39,7 +39,7 @@ fn open(state: &mut State, (path,): (String,)) -> Outcome<Resource<Source>> {
     let reach = state.outside.reach(&Ask::Context(&path))?;
     let (folder, spool) = (told(reach.folder())?, told(reach.spool())?);
     let file = open_below(&folder, &path).map_err(|error| GuestError::from_errno(error, &path))?;
-    state.push_source(Bytes::from_file(file, &Spool::new(&spool))?)
+    state.push_source(Bytes::from_file(file, &spool)?)
 }
 
 impl GuestError {

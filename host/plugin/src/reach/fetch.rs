@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use nacre_layer::{Bytes, Spool};
+use nacre_layer::Bytes;
 use url::Url;
 use wasmtime::component::{LinkerInstance, Resource};
 
@@ -33,7 +33,7 @@ fn get(state: &mut State, (url,): (String,)) -> Outcome<Resource<Source>> {
     let body = follow(&mut state.outside, &url);
     state.clock.stand(begun.elapsed(), u64::MAX);
     let body = Capped { inner: body?, url, left: MAX_BODY, until: Instant::now() + MAX_TIME };
-    let spool = Spool::new(&told(state.outside.open()?.spool())?);
+    let spool = told(state.outside.open()?.spool())?;
     state.push_source(Bytes::from_reader(Box::new(body), &spool))
 }
 

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nacre_layer::Spool;
 use nacre_oci::{Digest, Reference};
 use url::Url;
 use wasmtime::component::Linker;
@@ -59,7 +60,7 @@ pub trait Reach: Send {
     /// The folder that the command runs in.
     fn folder(&mut self) -> Result<PathBuf>;
     /// Where large temporary files go.
-    fn spool(&mut self) -> Result<PathBuf>;
+    fn spool(&mut self) -> Result<Spool>;
 }
 
 /// Opens the outside for one call.
