@@ -107,7 +107,7 @@ fn prepare(plugin: &Plugin) -> Result<(Store<State>, Component), Fault> {
     let settings = serde_json::to_string(&plugin.settings).map_err(|error| Fault::Call(error.to_string()))?;
     let mut store = Store::new(&host.engine, State::new(plugin.manifest.limits, settings, plugin.runtime.progress()));
     store.limiter(|state| &mut state.limiter);
-    store.data_mut().outside = Outside::new(plugin.manifest.capabilities.clone(), plugin.runtime.opener());
+    store.data_mut().outside = Outside::new(plugin.granted.clone(), plugin.runtime.opener());
     Ok((store, component))
 }
 

@@ -132,7 +132,10 @@ mod tests {
 
     #[test]
     fn two_ceilings_only_tighten() {
-        let (system, user) = (ceiling("store='read'\nnet=['a','b']\nmemory='64MiB'"), ceiling("store='write'\nnet=['b','c']\ncontext=['src/**']\nmemory='1GiB'\ntime='1s'"));
+        let (system, user) = (
+            ceiling("store='read'\nnet=['a','b']\nmemory='64MiB'"),
+            ceiling("store='write'\nnet=['b','c']\ncontext=['src/**']\nmemory='1GiB'\ntime='1s'"),
+        );
         let both = ceiling("store='read'\nnet=['b']\ncontext=['src/**']\nmemory='64MiB'\ntime='1s'");
         assert_eq!(system.clone().and(user.clone()), both);
         assert_eq!(user.and(system), both);

@@ -1,4 +1,4 @@
-//! Finding plugins: folders `NAME/{plugin.toml,plugin.wasm}` and the bundled ones.
+//! Finding plugins: what was installed, folders `NAME/{plugin.toml,plugin.wasm}`, and the bundled ones.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use nacre_oci::Progress;
 
+use crate::capability::Capabilities;
 use crate::engine::Runtime;
 use crate::error::{Error, Fault, join};
+use crate::lifecycle::{LOCK_FILE, Lock, Locked};
 use crate::log::Log;
 use crate::manifest::{self, Manifest};
 use crate::plugin::{Origin, Plugin, read_capped};
+use crate::policy::Policy;
 
 /// A bundled plugin: the text of its `plugin.toml` and the bytes of its `plugin.wasm`.
 pub type Bundled = (&'static str, &'static [u8]);
@@ -32,35 +35,81 @@ pub struct Broken {
 /// All plugins that there are.
 pub struct Plugins {
     found: Vec<Plugin>,
+    disabled: Vec<Plugin>,
     broken: Vec<Broken>,
 }
 
+/// A search under way.
+struct Finder<'a> {
+    plugins: Plugins,
+    runtime: Arc<Runtime>,
+    policy: Arc<Policy>,
+    settings: &'a BTreeMap<String, Settings>,
+}
+
 impl Plugins {
-    /// Reads the manifests in `dirs`, in their order, and then those of the bundled plugins.
-    /// Nothing is compiled or run. Of several plugins with one name the first is taken. A directory that
-    /// does not exist is empty.
+    /// As [`Plugins::discover_within`], with no ceiling and no signatures.
+    pub fn discover(dirs: &[PathBuf], bundled: &[Bundled], cache_dir: &Path, settings: &BTreeMap<String, Settings>) -> Plugins {
+        Plugins::discover_within(dirs, bundled, cache_dir, settings, Policy::default())
+    }
+
+    /// Reads the lock files and manifests in `dirs`, in their order, and then those of the bundled plugins.
+    /// Nothing is compiled or run. Of several plugins with one name the first is taken, in a folder the one that was
+    /// installed. A directory that does not exist is empty.
     ///
     /// `cache_dir` is where compiled plugins are kept; it is made with mode 0700 when it is needed.
     /// `settings` are the user's, by plugin name with or without its publisher; each key takes the place of the manifest's.
-    pub fn discover(dirs: &[PathBuf], bundled: &[Bundled], cache_dir: &Path, settings: &BTreeMap<String, Settings>) -> Plugins {
-        let mut plugins = Plugins { found: Vec::new(), broken: Vec::new() };
+    pub fn discover_within(
+        dirs: &[PathBuf],
+        bundled: &[Bundled],
+        cache_dir: &Path,
+        settings: &BTreeMap<String, Settings>,
+        policy: Policy,
+    ) -> Plugins {
+        let plugins = Plugins { found: Vec::new(), disabled: Vec::new(), broken: Vec::new() };
         let runtime = Arc::new(Runtime::new(cache_dir.to_owned()));
+        let mut finder = Finder { plugins, runtime, policy: Arc::new(policy), settings };
         for dir in dirs {
-            for folder in plugins.folders(dir) {
-                let manifest = read_manifest(&folder);
-                plugins.add(manifest, Origin::Folder(folder), &[], settings, &runtime);
+            finder.installed(dir);
+            for folder in finder.plugins.folders(dir) {
+                match read_manifest(&folder) {
+                    Ok(manifest) => finder.add(manifest, Origin::Folder(folder), None, &[]),
+                    Err(fault) => finder.plugins.broken.push(broken(fault, &Origin::Folder(folder))),
+                }
             }
         }
         for (text, wasm) in bundled {
-            plugins.add(Manifest::parse(text), Origin::Bundled, wasm, settings, &runtime);
+            match Manifest::parse(text) {
+                Ok(manifest) => finder.add(manifest, Origin::Bundled, None, wasm),
+                Err(fault) => finder.plugins.broken.push(broken(fault, &Origin::Bundled)),
+            }
         }
-        plugins
+        finder.plugins
     }
 
     /// Has `progress` tell the calls to come whether the user wants an end; they end with
     /// [`nacre_oci::Error::Cancelled`] then.
     pub fn watch(&self, progress: Arc<dyn Progress>) {
         self.list().for_each(|plugin| plugin.runtime.watch(Arc::clone(&progress)));
+    }
+
+    /// The one plugin that its author has in `folder`: nobody installed it, so it has all that it asks for. `settings`
+    /// take the place of its own, key by key.
+    ///
+    /// # Errors
+    /// Its manifest cannot be read or is wrong.
+    pub fn open(folder: &Path, cache_dir: &Path, settings: &Settings) -> Result<Plugins, Error> {
+        let manifest = read_manifest(folder).map_err(|fault| fault.of(&folder.display().to_string()))?;
+        let settings = BTreeMap::from([(manifest.plugin.name.clone(), settings.clone())]);
+        let plugins = Plugins { found: Vec::new(), disabled: Vec::new(), broken: Vec::new() };
+        let runtime = Arc::new(Runtime::new(cache_dir.to_owned()));
+        let mut finder = Finder { plugins, runtime, policy: Arc::new(Policy::default()), settings: &settings };
+        finder.add(manifest, Origin::Folder(folder.to_owned()), None, &[]);
+        finder.plugins.found.iter_mut().for_each(|plugin| plugin.granted = plugin.manifest.capabilities.clone());
+        match finder.plugins.broken.pop() {
+            Some(broken) => Err(broken.error),
+            None => Ok(finder.plugins),
+        }
     }
 
     /// All usable plugins, in the order of precedence.
@@ -73,17 +122,29 @@ impl Plugins {
         self.broken.iter()
     }
 
-    /// The plugin of this name; the publisher in front may be left out.
+    /// Plugins that were installed and are not used.
+    pub fn disabled(&self) -> impl Iterator<Item = &Plugin> {
+        self.disabled.iter()
+    }
+
+    /// The plugin of this name, disabled or not; the publisher in front may be left out where that leaves one.
     ///
     /// # Errors
-    /// There is none; the error lists all names.
+    /// There is none, or there are several; the error lists the names.
     pub fn get(&self, name: &str) -> Result<&Plugin, Error> {
-        let exact = self.list().find(|plugin| plugin.name() == name);
-        let found = exact.or_else(|| self.list().find(|plugin| short(plugin.name()) == name));
-        found.ok_or_else(|| Error::UnknownPlugin {
-            name: name.into(),
-            known: self.known(|plugin| std::slice::from_ref(&plugin.manifest.plugin.name)),
-        })
+        let all = || self.found.iter().chain(&self.disabled);
+        if let Some(exact) = all().find(|plugin| plugin.name() == name) {
+            return Ok(exact);
+        }
+        let fitting: Vec<&Plugin> = all().filter(|plugin| short(plugin.name()) == name).collect();
+        match fitting[..] {
+            [one] => Ok(one),
+            [] => Err(Error::UnknownPlugin {
+                name: name.into(),
+                known: self.known(|plugin| std::slice::from_ref(&plugin.manifest.plugin.name)),
+            }),
+            [..] => Err(Error::AmbiguousPlugin { name: name.into(), known: join(fitting.iter().map(|plugin| plugin.name())) }),
+        }
     }
 
     /// The plugin that provides the key `key` of `nacre search --filter`.
@@ -130,35 +191,61 @@ impl Plugins {
         folders.sort();
         folders
     }
+}
 
-    fn add(
-        &mut self,
-        manifest: Result<Manifest, Fault>,
-        origin: Origin,
-        bundled: &'static [u8],
-        settings: &BTreeMap<String, Settings>,
-        runtime: &Arc<Runtime>,
-    ) {
-        let manifest = match manifest {
-            Ok(manifest) => manifest,
-            Err(fault) => return self.broken.push(broken(fault, &origin)),
+impl Finder<'_> {
+    /// Adds what the lock file of `dir` lists.
+    fn installed(&mut self, dir: &Path) {
+        let lock = match Lock::read(dir) {
+            Ok(lock) => lock,
+            Err(fault) => return self.plugins.broken.push(Broken { path: dir.join(LOCK_FILE), error: fault.of("lock file") }),
         };
+        for locked in lock.plugins {
+            let origin = Origin::Installed { folder: locked.folder(dir), source: locked.source.clone() };
+            match locked.check() {
+                Ok(()) => self.add(locked.manifest.clone(), origin, Some(Box::new(locked)), &[]),
+                Err(fault) => self.plugins.broken.push(Broken { path: dir.join(LOCK_FILE), error: fault.of(&locked.name) }),
+            }
+        }
+    }
+
+    fn add(&mut self, manifest: Manifest, origin: Origin, locked: Option<Box<Locked>>, bundled: &'static [u8]) {
+        if manifest.is_reserved() && origin != Origin::Bundled {
+            return self.plugins.broken.push(broken(Fault::Reserved, &origin));
+        }
         let name = &manifest.plugin.name;
-        if let Some(first) = self.found.iter_mut().find(|plugin| plugin.name() == name) {
+        let is_enabled = locked.as_ref().is_none_or(|locked| locked.enabled);
+        if is_enabled && let Some(first) = self.plugins.found.iter_mut().find(|plugin| plugin.name() == name) {
             return first.shadows.push(origin);
         }
-        let mut merged = manifest.settings.clone();
-        merged.extend(settings.get(name).or_else(|| settings.get(short(name))).cloned().unwrap_or_default());
-        self.found.push(Plugin {
-            manifest,
+        let mut settings = manifest.settings.clone();
+        settings.extend(self.settings.get(name).or_else(|| self.settings.get(short(name))).cloned().unwrap_or_default());
+        let plugin = Plugin {
+            granted: self.granted(&manifest, &origin, locked.as_deref()),
+            manifest: Manifest { limits: self.policy.ceiling.limits(manifest.limits), ..manifest },
             origin,
             shadows: Vec::new(),
-            settings: merged,
+            settings,
+            locked,
+            policy: Arc::clone(&self.policy),
             bundled,
-            runtime: Arc::clone(runtime),
+            runtime: Arc::clone(&self.runtime),
             loaded: Mutex::default(),
             log: Mutex::new(Log::default()),
-        });
+        };
+        if is_enabled { self.plugins.found.push(plugin) } else { self.plugins.disabled.push(plugin) }
+    }
+
+    /// What a plugin may do: of what it asks for, what the user granted, and of that, what the ceiling allows. What only
+    /// lies in a folder was granted nothing.
+    fn granted(&self, manifest: &Manifest, origin: &Origin, locked: Option<&Locked>) -> Capabilities {
+        let asked = &manifest.capabilities;
+        let granted = match (origin, locked) {
+            (Origin::Bundled, _) => asked.clone(),
+            (_, Some(locked)) => asked.intersect(&locked.grants),
+            (_, None) => Capabilities::default(),
+        };
+        self.policy.ceiling.bound(&granted)
     }
 }
 
@@ -184,7 +271,7 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Fault> {
 /// A broken plugin goes by its folder's name.
 fn broken(fault: Fault, origin: &Origin) -> Broken {
     let path = match origin {
-        Origin::Folder(folder) => folder.clone(),
+        Origin::Folder(folder) | Origin::Installed { folder, .. } => folder.clone(),
         Origin::Bundled => PathBuf::from("bundled"),
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -228,8 +315,9 @@ mod tests {
         assert_eq!(names, ["acme/x", "nacre/std"]);
         assert_eq!(plugins.get("acme/x").unwrap().manifest.provides.prune_policy, ["user"]);
         assert_eq!(plugins.get("acme/x").unwrap().shadows, [Origin::Folder(system.path().join("x"))]);
-        assert_eq!(plugins.get("nacre/std").unwrap().shadows, [Origin::Bundled]);
-        assert_eq!(plugins.broken().count(), 0);
+        assert_eq!(plugins.get("nacre/std").unwrap().origin, Origin::Bundled);
+        let said: Vec<String> = plugins.broken().map(|broken| broken.error.to_string()).collect();
+        assert_eq!(said, ["plugin std: has a name that begins with nacre/, as only the bundled ones may: rename it in its plugin.toml"]);
     }
 
     #[test]
@@ -259,6 +347,23 @@ mod tests {
         assert_eq!(said(plugins.prune_policy("lru")), "unknown prune policy 'lru': known are standard");
         assert_eq!(said(plugins.get("x")), "unknown plugin 'x': known are nacre/std");
         assert_eq!(plugins.search_filter("stars").unwrap().name(), "nacre/std");
+    }
+
+    #[test]
+    fn a_short_name_has_to_be_unambiguous() {
+        let dir = tempfile::tempdir().unwrap();
+        add(dir.path(), "a", &manifest("a/x", "p"));
+        add(dir.path(), "b", &manifest("b/x", "q"));
+        let plugins = discover(&[dir.path()]);
+        assert_eq!(plugins.get("x").err().unwrap().to_string(), "'x' may be a/x, b/x: give the whole name");
+        assert_eq!(plugins.get("std").unwrap().name(), "nacre/std");
+    }
+
+    #[test]
+    fn what_only_lies_there_is_granted_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        add(dir.path(), "a", &format!("{}\ncapabilities = {{ net = ['a.example'] }}", manifest("a/x", "p")));
+        assert!(discover(&[dir.path()]).get("a/x").unwrap().granted.is_empty());
     }
 
     #[test]

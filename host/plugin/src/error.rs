@@ -146,6 +146,12 @@ pub enum Fault {
     /// It has a name of nacre's own.
     #[error("has a name that begins with nacre/, as only the bundled ones may: rename it in its plugin.toml")]
     Reserved,
+    /// It is in a registry, but no plugin.
+    #[error("{0}")]
+    Artifact(String),
+    /// Its manifest is missing.
+    #[error("plugin.toml is missing, and plugin.wasm holds none: build it with nacre plugin build")]
+    NoManifest,
     /// The lock file is damaged, or does not hold what was asked for.
     #[error("{0}")]
     Lock(String),

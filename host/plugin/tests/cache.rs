@@ -18,7 +18,8 @@ fn call(sandbox: &Sandbox) -> Result<(), String> {
 }
 
 fn compiled(sandbox: &Sandbox) -> PathBuf {
-    let mut files: Vec<PathBuf> = fs::read_dir(sandbox.cache()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let all = fs::read_dir(sandbox.cache()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|end| end == "cwasm")).collect();
     assert_eq!(files.len(), 1);
     files.remove(0)
 }
@@ -43,15 +44,62 @@ fn the_second_call_uses_what_the_first_compiled() {
     let second = fs::metadata(compiled(&sandbox)).unwrap();
     assert_eq!((first.ino(), first.mtime_nsec()), (second.ino(), second.mtime_nsec()));
 
-    // What is mapped is that file: put another component's code in its place, and that is what answers.
-    let other = Sandbox::new(MANIFEST, &wat::parse_str(OTHER).unwrap());
-    assert!(call(&other).is_err());
-    fs::copy(compiled(&other), &file).unwrap();
-    assert_eq!(call(&sandbox).unwrap_err(), "plugin acme/bad: cannot be called: nacre:plugin/search@0.1.0 has no function filter");
 }
 
 const OTHER: &str = r#"(component (instance $none)
     (export "nacre:plugin/search@0.1.0" (instance $none)) (export "nacre:plugin/prune@0.1.0" (instance $none)))"#;
+
+/// Other code of the same engine, which would run if it were loaded.
+#[test]
+fn code_that_was_tampered_with_is_never_run() {
+    let other = Sandbox::new(MANIFEST, &wat::parse_str(OTHER).unwrap());
+    assert!(call(&other).is_err());
+    let foreign = fs::read(compiled(&other)).unwrap();
+    for settled in [false, true] {
+        let sandbox = sandbox();
+        call(&sandbox).unwrap();
+        if settled {
+            std::thread::sleep(Duration::from_millis(150));
+            call(&sandbox).unwrap();
+        }
+        let file = compiled(&sandbox);
+        let good = fs::read(&file).unwrap();
+        let modified = fs::metadata(&file).unwrap().modified().unwrap();
+        fs::write(&file, &foreign).unwrap();
+        File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+        call(&sandbox).unwrap();
+        assert_eq!(fs::read(compiled(&sandbox)).unwrap().len(), good.len(), "it was compiled anew");
+        // One byte, as a failing disk would.
+        let mut damaged = good.clone();
+        damaged[good.len() / 2] ^= 1;
+        fs::write(&file, &damaged).unwrap();
+        call(&sandbox).unwrap();
+        assert_ne!(fs::read(compiled(&sandbox)).unwrap(), damaged);
+    }
+}
+
+#[test]
+fn code_without_its_digest_is_never_run() {
+    let sandbox = sandbox();
+    call(&sandbox).unwrap();
+    let file = compiled(&sandbox);
+    fs::remove_file(file.with_extension("stamp")).unwrap();
+    let before = fs::metadata(&file).unwrap().ino();
+    call(&sandbox).unwrap();
+    assert_ne!(fs::metadata(&file).unwrap().ino(), before, "it was compiled anew");
+    assert!(file.with_extension("stamp").exists());
+}
+
+/// The component is not read again while nobody touches it, and is as soon as somebody does.
+#[test]
+fn a_changed_component_is_noticed() {
+    let sandbox = sandbox();
+    std::thread::sleep(Duration::from_millis(150));
+    call(&sandbox).unwrap();
+    call(&sandbox).unwrap();
+    sandbox.add("it", MANIFEST, &wat::parse_str(OTHER).unwrap());
+    assert_eq!(call(&sandbox).unwrap_err(), "plugin acme/bad: cannot be called: nacre:plugin/search@0.1.0 has no function filter");
+}
 
 #[test]
 fn a_file_under_another_key_is_never_loaded() {
@@ -119,14 +167,17 @@ fn what_is_old_goes_when_something_new_comes() {
     call(&sandbox).unwrap();
     let current = compiled(&sandbox);
     let old = SystemTime::now() - Duration::from_secs(61 * 24 * 3600);
-    for name in ["old.cwasm", ".new-half", "somebody.elses"] {
+    for name in ["old.cwasm", "old.stamp", "old.known", ".new-half", "somebody.elses"] {
         File::create(sandbox.cache().join(name)).unwrap().set_modified(old).unwrap();
     }
     fs::write(sandbox.cache().join(".new-now"), "").unwrap();
     fs::remove_file(&current).unwrap();
     call(&sandbox).unwrap();
-    let mut left: Vec<_> = fs::read_dir(sandbox.cache()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let notes = |path: &PathBuf| path.extension().is_some_and(|end| end == "stamp" || end == "known");
+    let all = fs::read_dir(sandbox.cache()).unwrap().map(|entry| entry.unwrap().path());
+    let mut left: Vec<_> = all.filter(|path| !notes(path)).collect();
     left.sort();
+    assert!(["old.stamp", "old.known"].iter().all(|name| !sandbox.cache().join(name).exists()));
     let mut expected = [".new-now", "somebody.elses"].map(|name| sandbox.cache().join(name)).to_vec();
     expected.insert(1, current);
     assert_eq!(left, expected);

@@ -21,7 +21,7 @@ pub fn component(wasm: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
         return Ok(Cow::Borrowed(wasm));
     }
     let encoder = ComponentEncoder::default().validate(true).module(wasm).map_err(refused)?;
-    let adapted = encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER).map_err(refused)?;
+    let mut adapted = encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER).map_err(refused)?;
     let component = adapted.encode().map_err(refused)?;
     match embed::read(wasm)? {
         Some(manifest) => embed::write(&component, &manifest).map(Cow::Owned),

@@ -83,7 +83,8 @@ impl Lock {
         if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             return Ok(Lock::default());
         }
-        let wrong = |what: String| Fault::Lock(format!("{} {what}: restore it, or remove it and install the plugins again", path.display()));
+        let wrong =
+            |what: String| Fault::Lock(format!("{} {what}: restore it, or remove it and install the plugins again", path.display()));
         let text = String::from_utf8(read_capped(&path, MAX_BYTES)?).map_err(|_| wrong("is not UTF-8".into()))?;
         let lock: Lock = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
@@ -190,7 +191,9 @@ mod tests {
     use super::*;
 
     fn locked(name: &str) -> Locked {
-        let text = format!("plugin = {{ name = '{name}', version = '1.0.0', api = '0.1' }}\nprovides = {{ prune-policy = ['p'] }}\nsettings = {{ a = [1] }}");
+        let text = format!(
+            "plugin = {{ name = '{name}', version = '1.0.0', api = '0.1' }}\nprovides = {{ prune-policy = ['p'] }}\nsettings = {{ a = [1] }}"
+        );
         let grants = toml::from_str("store = 'read'\nnet = ['a.example']").unwrap();
         let mut locked = Locked {
             name: name.into(),
@@ -253,7 +256,12 @@ mod tests {
     fn changes_do_not_lose_each_other() {
         let dir = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
-            (0..16).for_each(|n| _ = scope.spawn({ let dir = dir.path(); move || add(dir, &format!("a/p{n}")) }));
+            (0..16).for_each(|n| {
+                _ = scope.spawn({
+                    let dir = dir.path();
+                    move || add(dir, &format!("a/p{n}"))
+                })
+            });
         });
         assert_eq!(Lock::read(dir.path()).unwrap().plugins.len(), 16);
     }
@@ -268,7 +276,11 @@ mod tests {
     #[test]
     fn another_format_is_not_guessed_at() {
         let dir = tempfile::tempdir().unwrap();
-        for (text, said) in [("version = 2", "has version 2, this nacre knows 1"), ("version = 1\nx = 1", "is damaged in line 2"), ("\u{0}", "is damaged in line 1")] {
+        for (text, said) in [
+            ("version = 2", "has version 2, this nacre knows 1"),
+            ("version = 1\nx = 1", "is damaged in line 2"),
+            ("\u{0}", "is damaged in line 1"),
+        ] {
             fs::write(dir.path().join(LOCK_FILE), text).unwrap();
             let error = Lock::read(dir.path()).unwrap_err().to_string();
             assert!(error.contains(said) && error.ends_with("install the plugins again"), "{error}");

@@ -13,5 +13,6 @@ mod trust;
 
 pub use install::{Installation, Leftover, install, leftovers, remove, set_enabled};
 pub use lock::{LOCK_FILE, Lock, Locked};
+pub(crate) use package::MAX_SIGNATURE;
 pub use package::Package;
 pub use trust::{Signatures, Trust};

@@ -65,7 +65,7 @@ impl Package {
                 return Err(Fault::Manifest("is not the one that plugin.wasm holds: build it again with nacre plugin build".into()));
             }
             (Some(text), _) | (None, Some(text)) => text,
-            (None, None) => return Err(Fault::Manifest("is missing, and plugin.wasm holds none: build it with nacre plugin build".into())),
+            (None, None) => return Err(Fault::NoManifest),
         };
         let manifest = Manifest::parse(&text)?;
         if manifest.is_reserved() {

@@ -77,7 +77,8 @@ impl Trust {
     pub(crate) fn check(&self, bytes: &[u8], signature: &str) -> Result<String, String> {
         let signature = Signature::decode(signature).map_err(|error| format!("has a damaged signature ({error})"))?;
         for key in &self.keys {
-            let public = PublicKey::from_base64(key).map_err(|_| format!("cannot be checked: '{key}' in [trust] keys is no minisign key"))?;
+            let public =
+                PublicKey::from_base64(key).map_err(|_| format!("cannot be checked: '{key}' in [trust] keys is no minisign key"))?;
             if public.verify(bytes, &signature, false).is_ok() {
                 return key_id(key).ok_or_else(|| format!("cannot be checked: '{key}' in [trust] keys is no minisign key"));
             }
