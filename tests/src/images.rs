@@ -14,6 +14,17 @@ pub fn layer(path: &str, content: &[u8]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
+/// 4 GiB of zeros in 128 KiB of zstd: one frame of run-length blocks of 128 KiB each (RFC 8878, 3.1.1.2).
+pub fn bomb() -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
+    let header = |last: u32| ((128 << 10) << 3 | 1 << 1 | last).to_le_bytes();
+    for block in 0..32_768_u32 {
+        frame.extend_from_slice(&header(u32::from(block == 32_767))[..3]);
+        frame.push(0);
+    }
+    frame
+}
+
 /// Bytes that do not compress, the same for the same seed.
 pub fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;

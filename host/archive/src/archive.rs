@@ -7,10 +7,11 @@ use std::{
     path::Path,
 };
 
+use nacre_layer::Codec;
 use nacre_oci::{Descriptor, Digest, Error, MAX_MANIFEST, Progress, Result, Source};
 
 use crate::{
-    Compression, Entry,
+    Entry,
     atomic::doing,
     blob_path,
     docker::{self, Place},
@@ -57,7 +58,7 @@ impl Archive {
         }
         let head = head(&mut file).map_err(doing("read", path))?;
         file.rewind().map_err(doing("read", path))?;
-        if Compression::detect(&head) == Compression::None {
+        if Codec::detect(&head).is_none() {
             return Self::of(file, &label, progress);
         }
         Self::from_reader(file, &label, temp, progress)
@@ -71,8 +72,12 @@ impl Archive {
     pub fn from_reader(mut reader: impl Read + Send, label: &str, temp: &Path, progress: &dyn Progress) -> Result<Self> {
         let reading = || Error::io(format!("read {label}"));
         let head = head(&mut reader).map_err(reading())?;
-        let compression = Compression::detect(&head);
-        let mut plain = compression.decode(Cursor::new(head).chain(reader)).map_err(reading())?;
+        let codec = Codec::detect(&head);
+        let whole = Cursor::new(head).chain(reader);
+        let mut plain: Box<dyn Read + Send + '_> = match codec {
+            Some(codec) => codec.reader(whole).map_err(reading())?,
+            None => Box::new(whole),
+        };
         fs::create_dir_all(temp).map_err(doing("create", temp))?;
         let mut file = tempfile::tempfile_in(temp).map_err(doing("create a file in", temp))?;
         pump(&mut plain, &mut file, progress).map_err(reading())?;
@@ -105,7 +110,7 @@ impl Archive {
 /// The first bytes, as many as tell the compression.
 fn head(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    reader.take(Compression::HEAD as u64).read_to_end(&mut head)?;
+    reader.take(Codec::HEAD as u64).read_to_end(&mut head)?;
     Ok(head)
 }
 

@@ -6,8 +6,7 @@ use nacre_oci::{Memory, Reference, Select, Silent, copy};
 use nacre_tests::{conformance, images};
 
 use crate::{
-    compress::tests::{ALL, bomb, compress},
-    testing::{Build, open, refusal},
+    testing::{Build, compress, open, refusal},
     write_docker_archive,
 };
 
@@ -26,8 +25,8 @@ fn opens_files_and_streams_plain_and_compressed() {
     let (root, bytes) = saved();
     let folder = tempfile::tempdir().unwrap();
     let temp = folder.path().join("made when needed");
-    for with in ALL.into_iter().chain([Compression::None]) {
-        let packed = compress(with, &bytes);
+    for with in [None, Some(Codec::Gzip), Some(Codec::Zstd), Some(Codec::Xz), Some(Codec::Bzip2)] {
+        let packed = with.map_or(bytes.clone(), |codec| compress(codec, &bytes));
         let path = folder.path().join("archive");
         fs::write(&path, &packed).unwrap();
         let archive = Archive::open(&path, &temp, &Silent).unwrap();
@@ -85,7 +84,7 @@ fn refuses_damaged_layouts_and_bombs() {
     refusal(&build(version, &" ".repeat(5 << 20)));
     let stopped = Archive::from_reader(build(version, "").as_slice(), "-", &std::env::temp_dir(), &Stop).err().unwrap();
     assert!(matches!(stopped, Error::Cancelled), "{stopped}");
-    let error = refusal(&bomb());
+    let error = refusal(&images::bomb());
     assert!(error.contains("limit"), "{error}");
 }
 

@@ -39,6 +39,14 @@ impl AtomicFile {
         Ok(Self { path, temp, written: 0, asked: 0 })
     }
 
+    /// The file, for whoever has to seek in it: write to this or to `self`, not to both.
+    ///
+    /// # Errors
+    /// If the process has too many files open.
+    pub fn handle(&self) -> Result<File> {
+        self.temp.as_file().try_clone().map_err(doing("write", &self.path))
+    }
+
     /// Makes the file durable and visible.
     ///
     /// # Errors

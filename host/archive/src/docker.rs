@@ -9,11 +9,12 @@ use std::{
     sync::Arc,
 };
 
+use nacre_layer::Codec;
 use nacre_oci::{Descriptor, Digest, Error, ImageConfig, MAX_CONFIG, Manifest, Progress, Reference, Result, media_type, parse_strict};
 use serde::Deserialize;
 
 use crate::{
-    Compression, Entry, hash,
+    Entry, hash,
     hash::LayerDigests,
     tar::{Member, Tar},
 };
@@ -79,7 +80,7 @@ struct Parsed {
 struct Layer {
     path: String,
     member: Member,
-    compression: Compression,
+    codec: Option<Codec>,
     diff_id: Digest,
 }
 
@@ -102,19 +103,19 @@ impl Parsed {
 impl Layer {
     fn new(tar: &Tar, path: &str, diff_id: Digest) -> Result<Self> {
         let member = tar.find(path)?.ok_or_else(|| missing(tar, path))?;
-        let head = tar.head::<{ Compression::HEAD }>(member)?;
-        let compression = Compression::detect(&head);
-        if matches!(compression, Compression::Xz | Compression::Bzip2) {
-            let what = format!("layer {path} in {}, compressed with {compression:?},", tar.label());
+        let head = tar.head::<{ Codec::HEAD }>(member)?;
+        let codec = Codec::detect(&head);
+        if let Some(codec) = codec.filter(|codec| !matches!(codec, Codec::Gzip | Codec::Zstd)) {
+            let what = format!("layer {path} in {}, compressed with {},", tar.label(), codec.name());
             return Err(Error::Unsupported { what, why: "OCI layers are plain, gzip or zstd; compress it anew".into() });
         }
-        Ok(Self { path: path.to_owned(), member, compression, diff_id })
+        Ok(Self { path: path.to_owned(), member, codec, diff_id })
     }
 
     fn media_type(&self) -> &'static str {
-        match self.compression {
-            Compression::Gzip => media_type::OCI_LAYER_GZIP,
-            Compression::Zstd => media_type::OCI_LAYER_ZSTD,
+        match self.codec {
+            Some(Codec::Gzip) => media_type::OCI_LAYER_GZIP,
+            Some(Codec::Zstd) => media_type::OCI_LAYER_ZSTD,
             _ => media_type::OCI_LAYER,
         }
     }
@@ -126,14 +127,14 @@ fn missing(tar: &Tar, name: &str) -> Error {
 
 /// Both digests of every compressed layer, each read once.
 fn compressed_digests(tar: &Tar, images: &[Parsed], progress: &dyn Progress) -> Result<HashMap<Member, LayerDigests>> {
-    let compressed = images.iter().flat_map(|image| &image.layers).filter(|layer| layer.compression != Compression::None);
-    let once: HashMap<Member, &Layer> = compressed.map(|layer| (layer.member, layer)).collect();
-    let layers: Vec<&Layer> = once.into_values().collect();
-    let digests = hash::in_parallel(&layers, |layer| {
+    let all = images.iter().flat_map(|image| &image.layers);
+    let once: HashMap<Member, (&Layer, Codec)> = all.filter_map(|layer| Some((layer.member, (layer, layer.codec?)))).collect();
+    let layers: Vec<(&Layer, Codec)> = once.into_values().collect();
+    let digests = hash::in_parallel(&layers, |(layer, codec)| {
         let doing = format!("read layer {} in {}", layer.path, tar.label());
-        hash::digests(tar.open(layer.member, 0), layer.compression, progress).map_err(Error::io(doing))
+        hash::digests(tar.open(layer.member, 0), *codec, progress).map_err(Error::io(doing))
     })?;
-    Ok(layers.iter().map(|layer| layer.member).zip(digests).collect())
+    Ok(layers.iter().map(|(layer, _)| layer.member).zip(digests).collect())
 }
 
 impl Images {

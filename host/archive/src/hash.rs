@@ -6,9 +6,10 @@ use std::{
     thread,
 };
 
+use nacre_layer::Codec;
 use nacre_oci::{Algorithm, Digest, Hasher, Progress, Result};
 
-use crate::{Compression, pump};
+use crate::pump;
 
 /// What a pass over a compressed layer tells.
 #[derive(Clone, Debug)]
@@ -20,9 +21,9 @@ pub(crate) struct LayerDigests {
 }
 
 /// Reads a layer to its end.
-pub(crate) fn digests(layer: impl Read + Send, compression: Compression, progress: &dyn Progress) -> io::Result<LayerDigests> {
+pub(crate) fn digests(layer: impl Read + Send, codec: Codec, progress: &dyn Progress) -> io::Result<LayerDigests> {
     let mut hashing = Hashing { inner: layer, hasher: Hasher::new(Algorithm::Sha256) };
-    let mut plain = Hashing { inner: compression.decode(&mut hashing)?, hasher: Hasher::new(Algorithm::Sha256) };
+    let mut plain = Hashing { inner: codec.reader(&mut hashing)?, hasher: Hasher::new(Algorithm::Sha256) };
     pump(&mut plain, &mut io::sink(), progress)?;
     let diff_id = plain.hasher.digest();
     drop(plain);

@@ -7,13 +7,11 @@
 
 mod archive;
 mod atomic;
-mod compress;
 mod docker;
 mod entry;
 mod hash;
 mod layout;
 mod listing;
-mod pax;
 mod save;
 mod tar;
 #[cfg(test)]
@@ -22,7 +20,6 @@ mod writer;
 
 pub use archive::{Archive, Kind};
 pub use atomic::AtomicFile;
-pub use compress::Compression;
 pub use entry::Entry;
 pub use layout::Layout;
 pub use save::{write_docker_archive, write_oci_archive};

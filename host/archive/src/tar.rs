@@ -1,7 +1,4 @@
 //! A tar's table of contents: read once, header by header, never unpacked. Blobs are then read in place.
-//!
-//! The rules are those of Go's and GNU's tar where they agree; where readers could disagree about what an archive
-//! holds, it is refused.
 
 use std::{
     collections::HashMap,
@@ -11,14 +8,9 @@ use std::{
     sync::Arc,
 };
 
+use nacre_layer::{Kind, TarReader};
 use nacre_oci::{Error, Progress, Result};
-use tar::{EntryType, Header};
 
-use crate::pax::Pax;
-
-const BLOCK: u64 = 512;
-/// The most bytes of a long name or an extended header (Go's limit).
-const MAX_EXTENSION: u64 = 1 << 20;
 /// The most members, and the most bytes of all their names.
 const MAX_MEMBERS: usize = 500_000;
 const MAX_NAMES: usize = 64 << 20;
@@ -49,17 +41,19 @@ pub(crate) struct Tar {
 impl Tar {
     /// Reads the table of contents; `label` names the archive in errors.
     pub(crate) fn index(file: File, label: &str, progress: &dyn Progress) -> Result<Self> {
-        let length = file.metadata().map_err(Error::io(format!("read {label}")))?.len();
-        let mut indexer = Indexer { file: &file, label, length, nodes: HashMap::new(), names: 0, next: Next::default() };
-        let mut position = 0;
-        while let Some(header) = indexer.header(position)? {
+        let reading = || Error::io(format!("read {label}"));
+        let left = file.metadata().map_err(reading())?.len();
+        let file = Arc::new(file);
+        let section = Section { file: Arc::clone(&file), position: 0, left };
+        let mut members = TarReader::with_skip(section, Section::skip).named(label);
+        let mut contents = Contents { label, nodes: HashMap::new(), names: 0 };
+        while let Some(member) = members.next_entry().map_err(reading())? {
             if progress.cancelled() {
                 return Err(Error::Cancelled);
             }
-            position = indexer.member(&header, position + BLOCK)?;
+            contents.take(member)?;
         }
-        let nodes = indexer.nodes;
-        Ok(Self { nodes, label: label.to_owned(), file: Arc::new(file) })
+        Ok(Self { nodes: contents.nodes, label: label.to_owned(), file })
     }
 
     /// What errors call the archive.
@@ -117,6 +111,14 @@ struct Section {
     left: u64,
 }
 
+impl Section {
+    fn skip(&mut self, count: u64) -> io::Result<()> {
+        self.left = self.left.checked_sub(count).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.position += count;
+        Ok(())
+    }
+}
+
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
@@ -130,126 +132,25 @@ impl Read for Section {
     }
 }
 
-/// What extension headers said about the member that follows.
-#[derive(Default)]
-struct Next {
-    pax: Pax,
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-}
-
-struct Indexer<'a> {
-    file: &'a File,
+/// A table of contents in the making.
+struct Contents<'a> {
     label: &'a str,
-    length: u64,
     nodes: HashMap<String, Node>,
     names: usize,
-    next: Next,
 }
 
-impl Indexer<'_> {
-    /// The header at `position`, or `None` at the end-of-archive marker.
-    fn header(&self, position: u64) -> Result<Option<Header>> {
-        if position >= self.length {
-            return Err(self.bad(position, "it ends without an end-of-archive marker: it is truncated"));
-        }
-        let block = self.block(position)?;
-        if block.iter().all(|b| *b == 0) {
-            let follows = position + 2 * BLOCK <= self.length && self.block(position + BLOCK)?.iter().any(|b| *b != 0);
-            return if follows { Err(self.bad(position, "a single empty block stands between members")) } else { Ok(None) };
-        }
-        let header = Header::from_byte_slice(&block).clone();
-        let sum: u32 = block.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum();
-        if header.cksum().ok() != Some(sum) {
-            let why = if position == 0 { "it is no tar archive" } else { "a header's checksum is wrong" };
-            return Err(self.bad(position, why));
-        }
-        Ok(Some(header))
-    }
-
-    fn block(&self, position: u64) -> Result<[u8; BLOCK as usize]> {
-        let mut block = [0; BLOCK as usize];
-        match self.file.read_exact_at(&mut block, position) {
-            Ok(()) => Ok(block),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && position == 0 => Err(self.bad(0, "it is no tar archive")),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.bad(position, "it is truncated")),
-            Err(error) => Err(Error::io(format!("read {}", self.label))(error)),
-        }
-    }
-
-    /// Takes in the member whose content starts at `offset`; returns where the next header is.
-    fn member(&mut self, header: &Header, offset: u64) -> Result<u64> {
-        let own = header.entry_size().map_err(|_| self.bad(offset, "a size is no number"))?;
-        let kind = header.entry_type();
-        if let Some(end) = self.extension(kind, offset, own)? {
-            return Ok(end);
-        }
-        let next = std::mem::take(&mut self.next);
-        let size = next.pax.size.unwrap_or(own);
-        let name = next.name.or(next.pax.path).unwrap_or_else(|| header.path_bytes().into_owned());
-        let link = next.link.or(next.pax.link).or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
-        let without_content = matches!(
-            kind,
-            EntryType::Link | EntryType::Symlink | EntryType::Directory | EntryType::Char | EntryType::Block | EntryType::Fifo
-        );
-        if without_content && size != 0 {
-            return Err(self.bad(offset, "a link, folder or device claims to have content"));
-        }
-        if kind == EntryType::GNUSparse || next.pax.sparse {
-            let what = format!("the sparse file {} in {}", String::from_utf8_lossy(&name), self.label);
-            return Err(Error::Unsupported { what, why: "make the archive again without --sparse".into() });
-        }
-        let end = self.end(offset, size)?;
+impl Contents<'_> {
+    fn take(&mut self, member: nacre_layer::Member) -> Result<()> {
+        let nacre_layer::Member { entry, offset } = member;
         // Documents name members in JSON, so one whose name is not UTF-8 can be of no use.
-        if let Ok(name) = String::from_utf8(name) {
-            self.take(kind, &name, link, Member { offset, size })?;
-        }
-        Ok(end)
-    }
-
-    /// Long names and extended headers say something about what follows; others about nothing of interest.
-    fn extension(&mut self, kind: EntryType, offset: u64, size: u64) -> Result<Option<u64>> {
-        let interesting = matches!(kind, EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader);
-        if !interesting {
-            return if kind == EntryType::XGlobalHeader { self.end(offset, size).map(Some) } else { Ok(None) };
-        }
-        if size > MAX_EXTENSION {
-            return Err(self.bad(offset, "a name or extended header is larger than 1 MiB"));
-        }
-        let end = self.end(offset, size)?;
-        let mut bytes = vec![0; usize::try_from(size).expect("at most 1 MiB")];
-        self.file.read_exact_at(&mut bytes, offset).map_err(Error::io(format!("read {}", self.label)))?;
-        match kind {
-            EntryType::XHeader if self.next.pax != Pax::default() => return Err(self.bad(offset, "two extended headers follow each other")),
-            EntryType::XHeader => self.next.pax.add(&bytes).map_err(|why| self.bad(offset, why))?,
-            EntryType::GNULongName => self.next.name = Some(until_nul(bytes)),
-            _ => self.next.link = Some(until_nul(bytes)),
-        }
-        Ok(Some(end))
-    }
-
-    /// Where content of `size` bytes ends, its padding included.
-    fn end(&self, offset: u64, size: u64) -> Result<u64> {
-        let end = offset.checked_add(size).filter(|end| *end <= self.length);
-        let end = end.ok_or_else(|| self.bad(offset, "a member is longer than the rest of it: it is truncated"))?;
-        Ok(end.next_multiple_of(BLOCK))
-    }
-
-    fn take(&mut self, kind: EntryType, name: &str, link: Option<Vec<u8>>, member: Member) -> Result<()> {
-        if name.ends_with('/') || matches!(kind, EntryType::Directory) {
-            return clean(name).map(|_| ()).map_err(|why| Error::malformed(format!("{name} in {}", self.label), why));
-        }
+        let Ok(name) = String::from_utf8(entry.path) else { return Ok(()) };
         let bad = |why: &str| Error::malformed(format!("{name} in {}", self.label), why);
-        let name = clean(name).map_err(bad)?;
-        let target = || String::from_utf8(link.unwrap_or_default()).map_err(|_| bad("its link's target is not UTF-8"));
-        let node = match kind {
-            EntryType::Regular | EntryType::Continuous => Node::File(member),
-            EntryType::Symlink => Node::Link(target()?),
+        let target = || String::from_utf8(entry.link.unwrap_or_default()).map_err(|_| bad("its link's target is not UTF-8"));
+        let node = match entry.kind {
+            Kind::File => Node::File(Member { offset, size: entry.size }),
+            Kind::Symlink => Node::Link(target()?),
             // A hard link is what its target was when the link was made, as in unpacking.
-            EntryType::Link => match self.nodes.get(&clean(&target()?).map_err(bad)?) {
-                Some(node) => node.clone(),
-                None => return Err(bad("it is a hard link to nothing")),
-            },
+            Kind::Hardlink => self.nodes.get(&target()?).cloned().ok_or_else(|| bad("it is a hard link to nothing"))?,
             _ => return Ok(()),
         };
         self.names += name.len();
@@ -260,16 +161,6 @@ impl Indexer<'_> {
         self.nodes.insert(name, node);
         Ok(())
     }
-
-    fn bad(&self, position: u64, why: &str) -> Error {
-        Error::malformed(self.label, format!("{why} (at byte {position})"))
-    }
-}
-
-fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
-    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-    bytes.truncate(end);
-    bytes
 }
 
 /// A member's name without `.` and doubled slashes.

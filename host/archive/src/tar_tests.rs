@@ -22,7 +22,7 @@ fn finds_members_by_every_kind_of_name() {
         .pax(&[("path", "p\u{e4}x"), ("size", "3")])
         .claiming(EntryType::Regular, "other", "", 0, b"pax")
         .member(EntryType::XGlobalHeader, "g", "", b"13 comment=x\n")
-        .file("after", "")
+        .file("/after", "")
         .finish();
     let tar = index(&bytes).unwrap();
     for (name, expected) in [("d/a", "last wins"), ("./d/a", "last wins"), (&long, "by long name"), ("p\u{e4}x", "pax"), ("after", "")] {
@@ -91,7 +91,6 @@ fn refuses_what_readers_may_read_differently_or_what_leads_out() {
     let cases: Vec<(&str, Build)> = vec![
         ("up", file("../x")),
         ("up inside", file("a/../../x")),
-        ("absolute", file("/etc/passwd")),
         ("folder up", Build::new().member(EntryType::Directory, "../", "", b"")),
         ("PAX up", Build::new().pax(&[("path", "../x")]).file("x", "y")),
         ("PAX NUL", Build::new().pax(&[("path", "a\0b")]).file("x", "y")),

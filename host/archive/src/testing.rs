@@ -4,6 +4,7 @@
 use std::io::{Seek, Write};
 
 use ::tar::{EntryType, Header};
+use nacre_layer::Codec;
 use nacre_oci::{Error, Result, Silent};
 
 use crate::{Archive, tar::Tar};
@@ -67,6 +68,12 @@ fn record(key: &str, value: &str) -> String {
     let rest = format!(" {key}={value}\n");
     let length = (1..).find(|n: &usize| n.to_string().len() + rest.len() == *n).unwrap();
     format!("{length}{rest}")
+}
+
+pub(crate) fn compress(with: Codec, plain: &[u8]) -> Vec<u8> {
+    let mut encoder = with.writer(Vec::new()).unwrap();
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// The table of contents of a tar in memory.

@@ -12,6 +12,7 @@ use std::{
 };
 
 use nacre_archive::{Archive, AtomicFile, Kind, Layout, write_docker_archive, write_oci_archive};
+use nacre_layer::Codec;
 use nacre_oci::{
     Descriptor, Digest, Document, ImageConfig, Manifest, Memory, Platform, Reference, Select, Silent, Source, copy, media_type,
     read_document, read_small, validate,
@@ -65,11 +66,14 @@ fn image(memory: &Memory, zstd: bool) -> Descriptor {
     let plain: Vec<Vec<u8>> = (1..4_u8).map(|n| images::layer(&format!("etc/{n}"), &images::noise(40_000, n.into()))).collect();
     let base = images::image(memory, &images::Recipe { platform: &platform, layers: plain.clone(), ..images::Recipe::default() });
     let (_, Document::Manifest(mut manifest)) = read_document(memory, &base).unwrap() else { panic!("a manifest") };
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&plain[1]).unwrap();
-    manifest.layers[1] = memory.add(media_type::OCI_LAYER_GZIP, gzip.finish().unwrap());
+    let packed = |with: Codec, layer: &[u8]| {
+        let mut encoder = with.writer(Vec::new()).unwrap();
+        encoder.write_all(layer).unwrap();
+        encoder.finish().unwrap()
+    };
+    manifest.layers[1] = memory.add(media_type::OCI_LAYER_GZIP, packed(Codec::Gzip, &plain[1]));
     if zstd {
-        manifest.layers[2] = memory.add(media_type::OCI_LAYER_ZSTD, zstd::encode_all(plain[2].as_slice(), 1).unwrap());
+        manifest.layers[2] = memory.add(media_type::OCI_LAYER_ZSTD, packed(Codec::Zstd, &plain[2]));
     }
     let mut root = memory.add(media_type::OCI_MANIFEST, serde_json::to_vec(&manifest).unwrap());
     root.platform = base.platform;

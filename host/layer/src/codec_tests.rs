@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 use std::process::{Command, Stdio};
 
-use nacre_tests::images::noise;
+use nacre_tests::images::{bomb, noise};
 use proptest::prelude::*;
 
 use super::*;
@@ -85,17 +85,6 @@ fn a_bomb_ends_early() {
     let bomb = bomb();
     let error = io::copy(&mut Codec::Zstd.reader(bomb.as_slice()).unwrap(), &mut io::sink()).unwrap_err();
     assert!(error.to_string().contains("larger than the limit"), "{error}");
-}
-
-/// 4 GiB of zeros: one frame of run-length blocks of 128 KiB each (RFC 8878, 3.1.1.2).
-fn bomb() -> Vec<u8> {
-    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
-    let header = |last: u32| ((128 << 10) << 3 | 1 << 1 | last).to_le_bytes();
-    for block in 0..32_768_u32 {
-        frame.extend_from_slice(&header(u32::from(block == 32_767))[..3]);
-        frame.push(0);
-    }
-    frame
 }
 
 #[test]

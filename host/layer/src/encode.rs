@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use liblzma::stream::{Check, Stream};
+
 use crate::{
     codec::{Codec, blocks_only},
     gzip::GzipWriter,
@@ -28,7 +30,8 @@ pub(crate) fn encoder<W: Write>(codec: Codec, out: W) -> io::Result<Encoder<W>> 
             encoder.include_checksum(true)?;
             Inner::Zstd(encoder)
         }
-        Codec::Xz => Inner::Xz(liblzma::write::XzEncoder::new(out, 6)),
+        // Linux unpacks an initramfs only with CRC-32.
+        Codec::Xz => Inner::Xz(liblzma::write::XzEncoder::new_stream(out, Stream::new_easy_encoder(6, Check::Crc32)?)),
         Codec::Bzip2 => Inner::Bzip2(bzip2::write::BzEncoder::new(out, bzip2::Compression::best())),
         Codec::Deflate => Inner::Deflate(flate2::write::DeflateEncoder::new(out, flate2::Compression::default())),
         Codec::Zlib => Inner::Zlib(flate2::write::ZlibEncoder::new(out, flate2::Compression::default())),

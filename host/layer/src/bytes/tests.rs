@@ -169,7 +169,7 @@ proptest! {
         let mut flat = vec![0; 7];
         outer.iter().for_each(|(offset, size)| flat.extend(slice(&bytes, *offset, *size)));
         let part = Bytes::from_vec(bytes, &spool).part(&pieces).unwrap();
-        prop_assert_eq!(part.read_at(0, usize::MAX).unwrap(), flat.clone());
+        prop_assert_eq!(&part.read_at(0, usize::MAX).unwrap(), &flat);
 
         let share = |of: u64, share: u64| of * share / 1000;
         let inner: Vec<(u64, u64)> = inner.into_iter().map(|(from, size)| {

@@ -55,6 +55,12 @@ pub struct Layer {
     pub diff_id: Digest,
 }
 
+/// A layer that is not committed yet.
+struct Stored {
+    layer: Layer,
+    staged: Box<dyn Staged>,
+}
+
 /// Makes one layer, from entries or from a whole tar. Threads hash, compress and store it meanwhile.
 ///
 /// After an error the layer is spoilt: dropping it throws away what was written.
@@ -66,7 +72,7 @@ pub struct LayerWriter {
 enum State {
     Fresh(Box<dyn Staged>),
     Entries { tar: Box<TarWriter<Pipeline>>, names: Names },
-    Whole(Layer, Box<dyn Staged>),
+    Whole(Box<Stored>),
     Spoilt,
 }
 
@@ -117,8 +123,7 @@ impl LayerWriter {
         match std::mem::replace(&mut self.state, State::Spoilt) {
             State::Fresh(staged) => {
                 let stored = whole::store(source, staged, self.compression);
-                let (layer, staged) = stored.map_err(Error::io("read the tar archive"))?;
-                self.state = State::Whole(layer, staged);
+                self.state = State::Whole(Box::new(stored.map_err(Error::io("read the tar archive"))?));
                 Ok(())
             }
             State::Spoilt => Err(spoilt()),
@@ -131,18 +136,18 @@ impl LayerWriter {
     /// # Errors
     /// If it is spoilt or cannot be stored.
     pub fn finish(self) -> Result<Layer> {
-        let (layer, staged) = match self.state {
-            State::Whole(layer, staged) => (layer, staged),
+        let stored = match self.state {
+            State::Whole(stored) => *stored,
             State::Spoilt => return Err(spoilt()),
             State::Fresh(staged) => end(TarWriter::new(Pipeline::new(staged, self.compression)))?,
             State::Entries { tar, .. } => end(*tar)?,
         };
-        staged.commit(&layer.descriptor)?;
-        Ok(layer)
+        stored.staged.commit(&stored.layer.descriptor)?;
+        Ok(stored.layer)
     }
 }
 
-fn end(mut tar: TarWriter<Pipeline>) -> Result<(Layer, Box<dyn Staged>)> {
+fn end(mut tar: TarWriter<Pipeline>) -> Result<Stored> {
     let ended = tar.end();
     let pipeline = tar.into_inner();
     match ended {

@@ -51,6 +51,7 @@ pub struct TarReader<R> {
     members: u64,
     names: u64,
     state: State,
+    name: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,7 +88,15 @@ impl<R: Read> TarReader<R> {
             members: 0,
             names: 0,
             state: State::Reading,
+            name: "the tar archive".into(),
         }
+    }
+
+    /// What errors call it.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// Takes it for a layer: whiteouts become [`Kind::Whiteout`] and [`Kind::Opaque`].
@@ -326,13 +335,13 @@ impl<R: Read> TarReader<R> {
         self.names += bytes;
         if self.members > MAX_MEMBERS || self.names > MAX_NAMES {
             let limit = format!("{MAX_MEMBERS} members and {} MiB of names and attributes", MAX_NAMES >> 20);
-            return Err(Error::TooLarge { what: "the tar archive".into(), limit });
+            return Err(Error::TooLarge { what: self.name.clone(), limit });
         }
         Ok(())
     }
 
     fn sparse(&self, path: &[u8]) -> Error {
-        let what = format!("the sparse file {} in a tar archive", path::to_text(path));
+        let what = format!("the sparse file {} in {}", path::to_text(path), self.name);
         Error::Unsupported { what, why: "make the archive again without --sparse".into() }
     }
 
@@ -342,11 +351,11 @@ impl<R: Read> TarReader<R> {
     }
 
     fn bad(&self, why: &str) -> Error {
-        Error::malformed("the tar archive", format!("{why} (at byte {})", self.position))
+        Error::malformed(&self.name, format!("{why} (at byte {})", self.position))
     }
 
     fn bad_at(&self, path: &[u8], why: &str) -> Error {
-        Error::malformed(format!("{} in the tar archive", path::to_text(path)), why)
+        Error::malformed(format!("{} in {}", path::to_text(path), self.name), why)
     }
 }
 

@@ -212,8 +212,8 @@ fn set_name(header: &mut Header, name: &[u8]) -> bool {
     }
     // The slash between the two is left out; a folder's own last slash is no place to cut.
     let cuts = name.iter().enumerate().take(PREFIX.len() + 1).filter(|(_, byte)| **byte == b'/').map(|(index, _)| index);
-    let fitting = cuts.filter(|cut| *cut > 0 && name.len() - cut - 1 <= NAME.len() && cut + 1 < name.len());
-    let Some(cut) = fitting.last() else { return false };
+    let mut fitting = cuts.filter(|cut| *cut > 0 && name.len() - cut - 1 <= NAME.len() && cut + 1 < name.len());
+    let Some(cut) = fitting.next_back() else { return false };
     header.set(PREFIX, &name[..cut]);
     header.set(NAME, &name[cut + 1..]);
     true
