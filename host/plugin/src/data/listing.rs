@@ -85,7 +85,7 @@ impl Listing {
             Files::Tree { next, .. } if index >= *next => Err(none()),
             Files::Tree { view, .. } => {
                 let node = view.tree(watch)?.nodes().get(index).filter(|node| has_content(node.entry.kind)).ok_or_else(none)?;
-                piece(&view.layer(node.layer)?, Place { offset: node.offset, size: node.entry.size })
+                piece(&view.layer(node.layer)?, Place { offset: node.offset, size: node.size })
             }
         }
     }
