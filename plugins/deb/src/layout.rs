@@ -1,6 +1,6 @@
 //! Which files of a package become files of the root filesystem, by dpkg's rules.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use nacre_sdk::files::{Entry, Kind};
 use nacre_sdk::{Error, invalid};
@@ -9,7 +9,7 @@ use nacre_sdk::{Error, invalid};
 #[derive(Default)]
 pub struct Layout {
     /// Whether a path is a symlink (and else a folder).
-    symlinks: HashMap<String, bool>,
+    symlinks: BTreeMap<String, bool>,
     /// The paths of the current package, as dpkg's database lists them.
     pub list: String,
 }
