@@ -91,6 +91,6 @@ fn explain(error: io::Error, name: &str) -> io::Error {
         _ if own || error.raw_os_error().is_some() => error,
         io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), format!("the {name} data is cut off")),
         io::ErrorKind::Interrupted => error,
-        kind => io::Error::new(kind, format!("the {name} data is damaged: {error}")),
+        _ => io::Error::new(io::ErrorKind::InvalidData, format!("the {name} data is damaged: {error}")),
     }
 }

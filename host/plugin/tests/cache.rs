@@ -43,7 +43,6 @@ fn the_second_call_uses_what_the_first_compiled() {
     call(&sandbox).unwrap();
     let second = fs::metadata(compiled(&sandbox)).unwrap();
     assert_eq!((first.ino(), first.mtime_nsec()), (second.ino(), second.mtime_nsec()));
-
 }
 
 const OTHER: &str = r#"(component (instance $none)

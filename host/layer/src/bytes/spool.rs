@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use nacre_oci::Error;
+use nacre_oci::{Error, Progress, Silent};
 
 use crate::bytes::base::within;
 
@@ -23,12 +23,19 @@ const MAX: u64 = 64 << 30;
 pub struct Spool {
     folder: Arc<Path>,
     used: Arc<AtomicU64>,
+    progress: Arc<dyn Progress>,
 }
 
 impl Spool {
     /// Keeps in `folder`, which is made when it is needed.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.into(), used: Arc::default() }
+        Self { folder: folder.into(), used: Arc::default(), progress: Arc::new(Silent) }
+    }
+
+    /// Has `progress` tell whether to stop: then nothing more is kept, and who reads on gets [`Error::Cancelled`].
+    #[must_use]
+    pub fn watched(self, progress: Arc<dyn Progress>) -> Self {
+        Self { progress, ..self }
     }
 
     /// A new empty file. It vanishes with whoever holds it.
@@ -58,6 +65,9 @@ impl Spooled {
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.spool.progress.cancelled() {
+            return Err(Error::Cancelled.into());
+        }
         let more = bytes.len() as u64;
         let used = self.spool.used.fetch_add(more, Ordering::Relaxed) + more;
         // Counted even if it fails: what was counted is given back when the file goes.

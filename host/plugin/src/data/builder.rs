@@ -113,7 +113,7 @@ impl Inner {
     fn end_layer(&mut self) -> nacre_oci::Result<()> {
         match self.current.take() {
             None => {}
-            Some(Current { spoilt: Some(why), .. }) => return Err(Error::Conflict(format!("the layer is spoilt: {why}"))),
+            Some(Current { spoilt: Some(why), .. }) => return Err(Error::malformed("the layer", why)),
             Some(Current { writer, created_by, .. }) => self.done.push((writer.finish()?, created_by)),
         }
         Ok(())
@@ -143,11 +143,13 @@ impl LayerHandle {
         let Some(current) = current.as_mut().filter(|_| begun == self.number) else {
             return Err(Trouble::unsupported("add(): the layer ended when the next one was begun"));
         };
-        let written = work(&mut current.writer);
-        if let Err(error) = &written {
-            current.spoilt.get_or_insert(error.to_string());
+        let written = work(&mut current.writer).map_err(Trouble::from);
+        match &written {
+            Err(Trouble::Guest(error)) => drop(current.spoilt.get_or_insert(error.to_string())),
+            Err(Trouble::Host(error)) => drop(current.spoilt.get_or_insert(error.to_string())),
+            _ => {}
         }
-        Ok(written?)
+        written
     }
 }
 

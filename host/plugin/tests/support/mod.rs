@@ -1,6 +1,8 @@
 //! A plugins directory and a cache for one test.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod data;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
