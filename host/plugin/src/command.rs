@@ -45,7 +45,7 @@ impl Plugin {
     /// not read or write: [`Error::Data`].
     pub fn run(&self, name: &str, args: &[Kv], terminal: Box<dyn Terminal>) -> Result<u8, Error> {
         if !self.manifest.commands.iter().any(|command| command.name == name) {
-            return Err(Fault::Call(format!("has no command {name}")).of(self.name()));
+            return Err(Fault::Call(format!("it has no command {name}")).of(self.name()));
         }
         let (failure, answer): (_, Result<u8, GuestError>) = run(self, RUN, ROWS, |state| {
             state.outside.terminal = Some(terminal);

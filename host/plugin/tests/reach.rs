@@ -353,7 +353,7 @@ fn a_command_has_a_terminal() {
     assert!(world.fails("table", "A,B,C,D,E,{{.}}").contains("want a word"));
     assert_eq!(world.fails("dance", ""), "no way to dance");
     let other = world.plugins.get("reach").unwrap().run("other", &[], Box::new(Paper(Log::default())));
-    assert_eq!(other.unwrap_err().to_string(), "plugin acme/reach: has no command other");
+    assert_eq!(other.unwrap_err().to_string(), "plugin acme/reach: cannot be called: it has no command other");
 }
 
 #[test]
