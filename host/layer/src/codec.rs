@@ -131,6 +131,8 @@ impl Codec {
         match self {
             Self::Lz4Block => Ok(lz4_flex::block::compress(data)),
             Self::Xz => encode_xz(data),
+            // In one go, so that the frame's window is no larger than the block: Linux' squashfs has room for no more.
+            Self::Zstd => zstd::bulk::compress(data, 3),
             _ => {
                 let mut encoder = self.writer(Vec::new())?;
                 encoder.write_all(data)?;

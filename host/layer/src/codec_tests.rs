@@ -106,6 +106,13 @@ fn blocks_come_back_and_stay_within_what_was_announced() {
 }
 
 #[test]
+fn a_zstd_block_wants_no_window_larger_than_itself() {
+    let block = Codec::Zstd.encode_block(&sample(100_000)).unwrap();
+    // RFC 8878, 3.1.1.1: the frame is a single segment.
+    assert_eq!(block[4] & 0x20, 0x20);
+}
+
+#[test]
 fn gzip_itself_reads_what_many_threads_wrote() {
     let plain = sample(5_500_000);
     for size in [0, 1, 1 << 20, (1 << 20) + 1, plain.len()] {
