@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod archives;
+mod commands;
 mod config;
 mod copy;
 mod faults;
