@@ -14,6 +14,8 @@ pub type Decode = fn(Codec, &[u8], u32) -> Result<Vec<u8>, Error>;
 pub struct Memory<'a> {
     image: &'a [u8],
     decode: Decode,
+    /// The block that was decompressed last: many small files may share one.
+    last: Option<((u64, u64), Vec<u8>)>,
     /// By their paths.
     pub files: BTreeMap<String, (Entry, Vec<u8>)>,
 }
@@ -21,7 +23,7 @@ pub struct Memory<'a> {
 impl<'a> Memory<'a> {
     /// Takes the files of `image`.
     pub fn new(image: &'a [u8], decode: Decode) -> Memory<'a> {
-        Memory { image, decode, files: BTreeMap::new() }
+        Memory { image, decode, last: None, files: BTreeMap::new() }
     }
 
     fn range(&self, range: Range) -> Result<&'a [u8], Error> {
@@ -31,13 +33,18 @@ impl<'a> Memory<'a> {
         part.ok_or_else(|| invalid("cut-off", "a piece beyond the end"))
     }
 
-    fn piece(&self, piece: &Piece) -> Result<Vec<u8>, Error> {
+    fn piece(&mut self, piece: &Piece) -> Result<Vec<u8>, Error> {
         match *piece {
             Piece::Plain(range) => Ok(self.range(range)?.to_vec()),
             // No test looks at more.
             Piece::Zeros(size) => Ok(vec![0; size.min(4 << 20) as usize]),
             Piece::Packed(Packed { at, codec, max, skip, take }) => {
-                let block = (self.decode)(codec, self.range(at)?, max)?;
+                let key = (at.offset, at.size);
+                let block = match self.last.take().filter(|(last, _)| *last == key) {
+                    Some((_, block)) => block,
+                    None => (self.decode)(codec, self.range(at)?, max)?,
+                };
+                let (_, block) = self.last.insert((key, block));
                 let part = block.get(skip as usize..).and_then(|behind| behind.get(..take as usize));
                 part.map(<[u8]>::to_vec).ok_or_else(|| invalid("cut-off", "a piece beyond the end of its block"))
             }

@@ -63,6 +63,10 @@ impl Target for Output<'_> {
         self.out.position()
     }
 
+    fn content(&mut self, index: u32, size: u32) -> Result<Vec<u8>, Error> {
+        self.listing.open(index)?.read(size)
+    }
+
     fn blocks(&mut self, index: u32, size: u32, codec: Codec) -> Result<Vec<Block>, Error> {
         self.out.splice_blocks(&self.listing.open(index)?, size, codec)
     }

@@ -169,7 +169,9 @@ fn file_inode(node: &Node, number: u32) -> Vec<u8> {
     let basic = kind(&node.body);
     let mut inode = base(node, if has_xattrs { basic + 7 } else { basic }, number);
     match &node.body {
-        Body::File { start, size, blocks } => return file(node, number, (*start, *size), blocks),
+        Body::File { start, size, blocks, fragment } => {
+            return file(node, number, (*start, *size), blocks, fragment.unwrap_or((NO_FRAGMENT, 0)));
+        }
         Body::Symlink(target) => {
             push(&mut inode, [node.links, target.len() as u32]);
             inode.extend(target);
@@ -183,18 +185,18 @@ fn file_inode(node: &Node, number: u32) -> Vec<u8> {
     inode
 }
 
-fn file(node: &Node, number: u32, (start, size): (u64, u64), blocks: &[u32]) -> Vec<u8> {
+fn file(node: &Node, number: u32, (start, size): (u64, u64), blocks: &[u32], (fragment, offset): (u32, u32)) -> Vec<u8> {
     let small = u32::try_from(start).ok().zip(u32::try_from(size).ok());
     let mut inode = match small {
         Some((start, size)) if node.xattrs == NO_XATTRS && node.links == 1 => {
             let mut inode = base(node, 2, number);
-            push(&mut inode, [start, NO_FRAGMENT, 0, size]);
+            push(&mut inode, [start, fragment, offset, size]);
             inode
         }
         _ => {
             let mut inode = base(node, 9, number);
             inode.extend([start, size, 0].iter().flat_map(|field| field.to_le_bytes()));
-            push(&mut inode, [node.links, NO_FRAGMENT, 0, node.xattrs]);
+            push(&mut inode, [node.links, fragment, offset, node.xattrs]);
             inode
         }
     };

@@ -1,9 +1,10 @@
 //! Writing a squashfs: the files' content, block by block, then the tables, and the superblock
 //! last. The same files give the same bytes.
 //!
-//! There are no fragments (a file's end is a block of its own) and no export table (inodes by
-//! number, for NFS): both are optional.
+//! Only files that are smaller than a block share fragment blocks; the end of a larger one is a
+//! block of its own. There is no export table (inodes by number, for NFS).
 
+pub mod fragments;
 pub mod inodes;
 pub mod table;
 pub mod tree;
@@ -15,6 +16,7 @@ use nacre_sdk::{Error, Options, invalid, size};
 
 use crate::read::STORED;
 use crate::read::superblock::{BLOCK_LOG, MAGIC, NO_TABLE, SIZE};
+use fragments::Fragments;
 use table::{Compression, Encode};
 use tree::{Body, Tree};
 use xattrs::Xattrs;
@@ -37,6 +39,8 @@ pub trait Target {
     fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), Error>;
     /// How many bytes were written.
     fn position(&mut self) -> Result<u64, Error>;
+    /// The content of the `index`th entry, which has `size` bytes: less than 1 MiB.
+    fn content(&mut self, index: u32, size: u32) -> Result<Vec<u8>, Error>;
     /// Appends the content of the `index`th entry in blocks of `size` bytes.
     fn blocks(&mut self, index: u32, size: u32, codec: Codec) -> Result<Vec<Block>, Error>;
 }
@@ -81,13 +85,15 @@ pub fn write(entries: impl Iterator<Item = Result<Entry, Error>>, out: &mut impl
     out.write(&[0; SIZE])?;
     out.write(format.compressor_options())?;
     let mut tree = Tree::new(Xattrs::new(format.compression))?;
+    let mut fragments = Fragments::new(format.compression, 1 << format.block_log);
     for (index, entry) in (0..).zip(entries) {
         let entry = entry?;
-        let file = if entry.kind == Kind::File { Some(format.content(index, entry.size, out)?) } else { None };
+        let file = if entry.kind == Kind::File { Some(format.content(index, entry.size, &mut fragments, out)?) } else { None };
         tree.add(&entry, file).map_err(|error| about(&entry.path, error))?;
     }
+    fragments.close(out)?;
     let left_out = tree.xattrs.left_out;
-    format.tables(tree, out)?;
+    format.tables(tree, &fragments, out)?;
     Ok(left_out)
 }
 
@@ -98,45 +104,63 @@ impl Format {
         if self.compressor == 5 { &[8, 0x80, 1, 0, 0, 0, 0, 0, 0, 0] } else { &[] }
     }
 
-    fn content(&self, index: u32, size: u64, out: &mut impl Target) -> Result<Body, Error> {
-        let start = out.position()?;
-        if size == 0 {
-            return Ok(Body::File { start, size, blocks: Vec::new() });
+    fn content(&self, index: u32, size: u64, fragments: &mut Fragments, out: &mut impl Target) -> Result<Body, Error> {
+        let block_size = 1u32 << self.block_log;
+        let differs = || invalid("bad-size", "a file that does not have as many bytes as it says");
+        match u32::try_from(size) {
+            Ok(0) => Ok(Body::File { start: 0, size, blocks: Vec::new(), fragment: None }),
+            Ok(small) if small < block_size => {
+                let content = out.content(index, small)?;
+                if content.len() as u64 != size {
+                    return Err(differs());
+                }
+                let fragment = Some(fragments.add(&content, out)?);
+                Ok(Body::File { start: 0, size, blocks: Vec::new(), fragment })
+            }
+            _ => {
+                let start = out.position()?;
+                let written = out.blocks(index, block_size, self.compression.codec)?;
+                if written.len() as u64 != size.div_ceil(block_size.into()) {
+                    return Err(differs());
+                }
+                let mark = |block: Block| if block.compressed { block.size } else { block.size | STORED };
+                Ok(Body::File { start, size, blocks: written.into_iter().map(mark).collect(), fragment: None })
+            }
         }
-        let written = out.blocks(index, 1 << self.block_log, self.compression.codec)?;
-        if written.len() as u64 != size.div_ceil(1 << self.block_log) {
-            return Err(invalid("bad-size", "a file that does not have as many bytes as it says"));
-        }
-        let mark = |block: Block| if block.compressed { block.size } else { block.size | STORED };
-        Ok(Body::File { start, size, blocks: written.into_iter().map(mark).collect() })
     }
 
-    fn tables(&self, tree: Tree, out: &mut impl Target) -> Result<(), Error> {
+    fn tables(&self, tree: Tree, fragments: &Fragments, out: &mut impl Target) -> Result<(), Error> {
         let written = inodes::write(&tree, self.compression)?;
         let inode_table = out.position()?;
         out.write(&written.inodes)?;
         let directory_table = out.position()?;
         out.write(&written.directories)?;
-        let fragment_table = out.position()?;
+        let fragment_table = self.indexed(&fragments.items, out)?;
         let ids: Vec<u8> = tree.ids.all.iter().flat_map(|id| id.to_le_bytes()).collect();
-        let (bytes, id_table) = table::indexed(&ids, fragment_table, self.compression)?;
-        out.write(&bytes)?;
+        let id_table = self.indexed(&ids, out)?;
         let made = tree.nodes.iter().map(|node| node.mtime).max().unwrap_or(0);
-        let (inodes, ids) = (tree.nodes.len() as u32, tree.ids.all.len() as u16);
+        let counts = (tree.nodes.len() as u32, fragments.count, tree.ids.all.len() as u16);
         let (bytes, xattr_table) = tree.xattrs.finish(out.position()?)?;
         out.write(&bytes)?;
         let used = out.position()?;
         out.write(&vec![0; (used.next_multiple_of(PADDING) - used) as usize])?;
         let places = [written.root, used, id_table, xattr_table, inode_table, directory_table, fragment_table, NO_TABLE];
-        out.write_at(0, &self.superblock(inodes, ids, made, places))
+        out.write_at(0, &self.superblock(counts, made, places))
+    }
+
+    fn indexed(&self, items: &[u8], out: &mut impl Target) -> Result<u64, Error> {
+        let (bytes, list) = table::indexed(items, out.position()?, self.compression)?;
+        out.write(&bytes)?;
+        Ok(list)
     }
 
     /// `squashfs_super_block`.
-    fn superblock(&self, inodes: u32, ids: u16, made: u32, places: [u64; 8]) -> Vec<u8> {
+    fn superblock(&self, (inodes, fragments, ids): (u32, u32, u16), made: u32, places: [u64; 8]) -> Vec<u8> {
         let options = if self.compressor_options().is_empty() { 0 } else { COMPRESSOR_OPTIONS };
+        let no_fragments = if fragments == 0 { NO_FRAGMENTS } else { 0 };
         let mut bytes = MAGIC.to_vec();
-        bytes.extend([inodes, made, 1 << self.block_log, 0].iter().flat_map(|field| field.to_le_bytes()));
-        let small = [self.compressor, self.block_log, NO_FRAGMENTS | options, ids, 4, 0];
+        bytes.extend([inodes, made, 1 << self.block_log, fragments].iter().flat_map(|field| field.to_le_bytes()));
+        let small = [self.compressor, self.block_log, no_fragments | options, ids, 4, 0];
         bytes.extend(small.iter().flat_map(|field| field.to_le_bytes()));
         bytes.extend(places.iter().flat_map(|field| field.to_le_bytes()));
         bytes

@@ -43,6 +43,8 @@ pub enum Body {
         size: u64,
         /// The bytes of its blocks as they lie there.
         blocks: Vec<u32>,
+        /// Or the fragment block that it lies in, and the offset there.
+        fragment: Option<(u32, u32)>,
     },
     /// A symlink and its target.
     Symlink(Vec<u8>),

@@ -82,6 +82,9 @@ impl Target for Output<'_> {
     fn position(&mut self) -> Result<u64, Error> {
         Ok(self.0.len() as u64)
     }
+    fn content(&mut self, index: u32, _: u32) -> Result<Vec<u8>, Error> {
+        Ok(self.1[index as usize].to_vec())
+    }
     fn blocks(&mut self, index: u32, size: u32, codec: Codec) -> Result<Vec<Block>, Error> {
         let blocks = self.1[index as usize].chunks(size as usize).map(|block| {
             let packed = self.2(codec, block).unwrap();
