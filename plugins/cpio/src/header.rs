@@ -39,6 +39,17 @@ pub fn is_magic(bytes: &[u8]) -> bool {
     matches!(bytes.get(..MAGIC), Some(b"070701" | b"070702" | b"070707"))
 }
 
+/// What something else is that stands where an archive could, by its first bytes.
+pub fn other(bytes: &[u8]) -> Option<&'static str> {
+    Some(match bytes {
+        [0x5d, 0, 0, ..] => "compressed with lzma: want gzip, zstd, xz or bzip2",
+        [0x02, 0x21, 0x4c, 0x18, ..] | [0x04, 0x22, 0x4d, 0x18, ..] => "compressed with lz4: want gzip, zstd, xz or bzip2",
+        [0x89, b'L', b'Z', b'O', ..] => "compressed with lzo: want gzip, zstd, xz or bzip2",
+        [0xc7, 0x71, ..] | [0x71, 0xc7, ..] => "cpio's old binary format: want newc, crc or odc",
+        _ => return None,
+    })
+}
+
 impl Header {
     /// Reads the header at `at`.
     pub fn read(window: &mut Window<'_, impl ReadAt>, at: u64) -> Result<Header, Error> {

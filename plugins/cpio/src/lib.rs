@@ -43,12 +43,12 @@ fn add(source: Source, layer: &Layer) -> Result<(), Error> {
     let Some(at) = archive::read(&source, &mut IntoLayer { source: &source, layer })? else { return Ok(()) };
     let behind = Range { offset: at, size: source.size()?.saturating_sub(at) };
     let source = source.part(&[Piece::Plain(behind)])?.decompress(None)?;
-    match archive::read(&source, &mut IntoLayer { source: &source, layer })? {
-        None => Ok(()),
-        Some(0) => Err(invalid("no-archive", format!("what begins at byte {at} is no cpio archive (newc, crc or odc)"))),
-        Some(inner) => {
-            let part = if at == 0 { String::new() } else { format!(" of the compressed part at byte {at}") };
-            Err(invalid("no-archive", format!("what begins at byte {inner}{part} is no cpio archive (newc, crc or odc)")))
+    let Some(inner) = archive::read(&source, &mut IntoLayer { source: &source, layer })? else { return Ok(()) };
+    let begins = source.read_at(inner, header::MAGIC as u32)?;
+    match header::other(&begins) {
+        Some(what) => Err(Error::Unsupported(format!("what begins at byte {at} is {what}"))),
+        None => {
+            Err(invalid("no-archive", format!("what begins at byte {} is no cpio archive (newc, crc or odc)", at.saturating_add(inner))))
         }
     }
 }
@@ -72,7 +72,11 @@ pub fn write(_format: &str, image: &Image, out: &Sink, opts: &Options) -> Result
             out.write(&std::mem::take(&mut archive.pending))?;
         }
         if size > 0 {
-            archive.content(out.splice(&listing.open(index)?)?);
+            let written = out.splice(&listing.open(index)?)?;
+            if written != size {
+                return Err(Error::Io(format!("'{}' has {written} bytes and not {size}", entry.path.escape_default())));
+            }
+            archive.content(written);
         }
     }
     archive.finish();

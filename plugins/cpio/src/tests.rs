@@ -7,6 +7,7 @@ use nacre_sdk::memory::Memory;
 use nacre_sdk::mutate::damage;
 
 use crate::archive::{self, TRAILER};
+use crate::header::other;
 use crate::write::Writer;
 
 /// What is in archives: path, what it is, and its content; and where something else begins.
@@ -235,4 +236,12 @@ fn damage_never_panics_and_a_cut_never_goes_unseen() {
     for sample in [&whole, &old] {
         damage(sample, 20_000, |file| drop(listed(file)));
     }
+}
+
+#[test]
+fn what_else_there_may_be_is_told() {
+    for (bytes, what) in [(&b"\x5d\0\0\x80"[..], "lzma"), (b"\x02\x21\x4c\x18", "lz4"), (b"\xc7\x71", "binary"), (b"\x89LZO", "lzo")] {
+        assert!(other(bytes).unwrap().contains(what));
+    }
+    assert_eq!(other(b"070701"), None);
 }

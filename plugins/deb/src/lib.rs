@@ -1,9 +1,11 @@
 //! Debian packages as a root filesystem, all in one layer, with dpkg's database.
 //!
 //! The maintainer scripts are not run: the packages are unpacked, and `dpkg --configure -a` in a
-//! container configures them. No file's content crosses into the plugin, only control files do.
+//! container configures them. No content crosses into the plugin but that of
+//! control files and configuration files.
 
 mod ar;
+mod conffiles;
 mod control;
 mod layout;
 
@@ -15,6 +17,7 @@ use nacre_sdk::import::{Confidence, Head};
 use nacre_sdk::{Error, Options, invalid};
 
 use ar::Parts;
+use conffiles::Conffiles;
 use control::Control;
 use layout::Layout;
 
@@ -36,7 +39,7 @@ struct Package<'a> {
     source: &'a Source,
     parts: Parts,
     control: Control,
-    conffiles: Vec<u8>,
+    conffiles: Conffiles,
     /// When its control file was made.
     made: i64,
 }
@@ -52,7 +55,7 @@ pub fn convert(_format: &str, sources: Vec<Source>, image: &Builder, _opts: &Opt
     packages.sort_by_key(|package| package.control.name != "base-files");
     let layer = image.layer("")?;
     let mut layout = Layout::default();
-    packages.iter().try_for_each(|package| unpack(package, &layer, &mut layout))?;
+    packages.iter_mut().try_for_each(|package| unpack(package, &layer, &mut layout))?;
     database(&packages, &layer)
 }
 
@@ -69,7 +72,7 @@ fn open(source: &Source) -> Result<Package<'_>, Error> {
     let parts = ar::parts(source)?;
     let tar = tar(source, parts.control)?;
     let listing = read_tar(&tar)?;
-    let (mut control, mut conffiles, mut made) = (None, Vec::new(), 0);
+    let (mut control, mut conffiles, mut made) = (None, Conffiles::default(), 0);
     for (index, entry) in (0..).zip(all(&listing)) {
         let entry = entry?;
         match member(&entry) {
@@ -77,7 +80,7 @@ fn open(source: &Source) -> Result<Package<'_>, Error> {
                 control = Some(Control::parse(&text(&listing.open(index)?)?)?);
                 made = entry.mtime;
             }
-            Some("conffiles") => conffiles = text(&listing.open(index)?)?,
+            Some("conffiles") => conffiles = Conffiles::parse(&text(&listing.open(index)?)?),
             _ => {}
         }
     }
@@ -112,7 +115,7 @@ fn member(entry: &Entry) -> Option<&str> {
 }
 
 /// Adds a package's files, and what dpkg's database has about them alone.
-fn unpack(package: &Package<'_>, layer: &Layer, layout: &mut Layout) -> Result<(), Error> {
+fn unpack(package: &mut Package<'_>, layer: &Layer, layout: &mut Layout) -> Result<(), Error> {
     let tar = tar(package.source, package.parts.data)?;
     let listing = read_tar(&tar)?;
     layout.list.clear();
@@ -121,10 +124,13 @@ fn unpack(package: &Package<'_>, layer: &Layer, layout: &mut Layout) -> Result<(
         if !layout.take(&entry)? {
             continue;
         }
-        match entry.kind == Kind::File && entry.size > 0 {
-            true => layer.add(&entry, &Content::Source(&listing.open(index)?))?,
-            false => layer.add(&entry, &Content::None)?,
+        if entry.kind != Kind::File {
+            layer.add(&entry, &Content::None)?;
+            continue;
         }
+        let content = listing.open(index)?;
+        layer.add(&entry, &Content::Source(&content))?;
+        package.conffiles.seen(&entry.path, &content)?;
     }
     add_text(layer, &format!("info/{}.list", package.control.stem()), &layout.list, package.made)?;
     info(package, layer)
@@ -145,7 +151,7 @@ fn info(package: &Package<'_>, layer: &Layer) -> Result<(), Error> {
 
 /// What dpkg's database has about all packages together.
 fn database(packages: &[Package<'_>], layer: &Layer) -> Result<(), Error> {
-    let status: String = packages.iter().map(|package| package.control.status(&package.conffiles)).collect();
+    let status: String = packages.iter().map(|package| package.control.status(&package.conffiles.field())).collect();
     let made = packages.iter().map(|package| package.made).max().unwrap_or(0);
     add_text(layer, "status", &status, made)?;
     add_text(layer, "available", "", made)?;

@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!([parts.control, parts.data].iter().all(|range| range.offset + range.size <= bytes.len() as u64));
     }
     if let Ok(control) = control::Control::parse(bytes) {
-        let status = control.status(b"");
+        let status = control.status("");
         assert_eq!(status.matches("\n\n").count(), 1);
         assert!(!control.stem().contains('/') && control.platform().is_none_or(|platform| platform.os == "linux"));
     }
