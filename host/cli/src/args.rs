@@ -27,6 +27,7 @@ pub(crate) enum Command {
     Rmi(commands::rmi::Args),
     Save(commands::save::Args),
     Load(commands::load::Args),
+    Import(commands::import::Args),
     Copy(commands::copy::Args),
     /// Protect images from rmi and prune
     Pin(commands::pin::Args),
@@ -62,6 +63,7 @@ pub(crate) enum ImageCommand {
     Prune(commands::prune::Args),
     Save(commands::save::Args),
     Load(commands::load::Args),
+    Import(commands::import::Args),
     Copy(commands::copy::Args),
     /// Protect images from rmi and prune
     Pin(commands::pin::Args),

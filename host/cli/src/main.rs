@@ -3,6 +3,7 @@
 //! [`args`] is the command line, [`commands`] has one file per verb, [`context`] opens what a verb needs when it needs
 //! it, [`transfer`] and [`view`] are what several verbs share, and [`output`] is all that reaches the user's eyes.
 
+mod admission;
 mod args;
 mod backend;
 mod commands;
@@ -11,6 +12,7 @@ mod context;
 mod extension;
 mod failure;
 mod global;
+mod importing;
 mod output;
 mod paths;
 mod policy;
@@ -62,6 +64,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Image(ImageCommand::Prune(args)) => commands::prune::run(context, &args),
         Command::Save(args) | Command::Image(ImageCommand::Save(args)) => commands::save::run(context, &args),
         Command::Load(args) | Command::Image(ImageCommand::Load(args)) => commands::load::run(context, &args),
+        Command::Import(args) | Command::Image(ImageCommand::Import(args)) => commands::import::run(context, &args),
         Command::Copy(args) | Command::Image(ImageCommand::Copy(args)) => commands::copy::run(context, &args),
         Command::Pin(args) | Command::Image(ImageCommand::Pin(args)) => commands::pin::run(context, &args, true),
         Command::Unpin(args) | Command::Image(ImageCommand::Unpin(args)) => commands::pin::run(context, &args, false),

@@ -58,6 +58,15 @@ impl Paths {
     }
 }
 
+/// The time that reproducible builds give everything they make: `SOURCE_DATE_EPOCH`, in Unix seconds
+/// (reproducible-builds.org/specs/source-date-epoch).
+pub(crate) fn source_date() -> Result<Option<jiff::Timestamp>> {
+    let Some(text) = variable("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    let seconds = text.to_str().and_then(|text| text.parse().ok());
+    let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map(Some).with_context(|| format!("SOURCE_DATE_EPOCH is '{}': want seconds since 1970", text.display()))
+}
+
 /// An environment variable; an empty one is none.
 fn variable(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)

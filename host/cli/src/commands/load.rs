@@ -4,11 +4,13 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use nacre_archive::Archive;
+use nacre_archive::{Archive, Entry};
 use nacre_oci::Select;
+use nacre_plugin::Operation;
 use nacre_store::Acquired;
 
 use crate::{
+    admission::Admission,
     context::Context,
     output::progress::Action,
     transfer::{Platforms, into_store, options},
@@ -36,6 +38,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         None => Archive::from_reader(io::stdin(), "standard input", &temporary, &*progress)?,
     };
     let select = args.platforms.select(Select::Present);
+    // All of them before the first comes in.
+    let admission = Admission::new(context)?;
+    let admit = |entry: &Entry| admission.admit(Operation::Load, &entry.names, &archive, &entry.descriptor, &select);
+    archive.images().iter().try_for_each(admit)?;
     for entry in archive.images() {
         let arrived =
             into_store(&store, &archive, &entry.descriptor, &entry.names, Acquired::Loaded, &options(select.clone(), &*progress))?;

@@ -4,6 +4,7 @@ pub(crate) mod completion;
 pub(crate) mod copy;
 pub(crate) mod history;
 pub(crate) mod images;
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod login;

@@ -1,4 +1,5 @@
 use std::{
+    collections::HashMap,
     fs,
     io::{self, BufRead, Write},
     path::{Path, PathBuf},
@@ -6,11 +7,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use jiff::tz::TimeZone;
-use nacre_oci::Reference;
+use nacre_oci::{Digest, Reference};
 use nacre_plugin::Kv;
-use nacre_store::{Action, Applied, Plan, Store};
+use nacre_store::{Action, Applied, Decision, Image, Kept, Plan, Store};
 
 use crate::{
+    admission::Admission,
     context::Context,
     failure::warn,
     output::{
@@ -53,7 +55,7 @@ pub(crate) struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let store = context.store()?;
     let plan = match &args.apply {
-        Some(file) => read_plan(file)?,
+        Some(file) => admitted(context, &store, read_plan(file)?)?,
         None => make_plan(context, args, &store)?,
     };
     if args.dry_run || args.plan.is_some() {
@@ -69,9 +71,53 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
 
 fn make_plan(context: &Context, args: &Args, store: &Store) -> Result<Plan> {
     let verdicts = policy::decide(context, store, &policies(context, args)?)?;
-    let mut plan = store.plan(verdicts.decisions)?;
-    plan.kept.extend(verdicts.kept);
+    let mut denied = Vec::new();
+    let admission = Admission::new(context)?;
+    let mut decisions = verdicts.decisions;
+    if admission.applies() {
+        decisions = decide_again(store, &admission, decisions, &mut denied)?;
+    }
+    let mut plan = store.plan(decisions)?;
+    plan.kept.extend(verdicts.kept.into_iter().chain(denied));
     Ok(plan)
+}
+
+/// The decisions that no admission rule denies.
+fn decide_again(store: &Store, admission: &Admission<'_>, decisions: Vec<Decision>, denied: &mut Vec<Kept>) -> Result<Vec<Decision>> {
+    let images: HashMap<Digest, Image> = store.images()?.into_iter().map(|image| (image.id.clone(), image)).collect();
+    let (denials, goes): (Vec<_>, Vec<_>) = decisions
+        .into_iter()
+        .map(|decision| {
+            let image = images.get(&decision.image);
+            let denial = image.and_then(|image| Some((image, admission.removal(store, image, &image.references)?)));
+            (denial.map(|(image, why)| kept(&image.id, &image.references, why)), decision)
+        })
+        .partition(|(denial, _)| denial.is_some());
+    denied.extend(denials.into_iter().filter_map(|(denial, _)| denial));
+    Ok(goes.into_iter().map(|(_, decision)| decision).collect())
+}
+
+/// A plan that was made before, without what an admission rule denies now.
+fn admitted(context: &Context, store: &Store, mut plan: Plan) -> Result<Plan> {
+    let admission = Admission::new(context)?;
+    for item in std::mem::take(&mut plan.items) {
+        let denial = match store.image(&item.image)?.filter(|_| admission.applies()) {
+            Some(image) => admission.removal(store, &image, &image.references),
+            None => None,
+        };
+        match denial {
+            Some(why) => {
+                warn(&format!("kept {}: {why}", item.image.short()));
+                plan.kept.push(kept(&item.image, &item.names, why));
+            }
+            None => plan.items.push(item),
+        }
+    }
+    Ok(plan)
+}
+
+fn kept(image: &Digest, names: &[Reference], why: String) -> Kept {
+    Kept { image: image.clone(), names: names.to_vec(), reason: format!("admission: {why}") }
 }
 
 /// The configuration's, the command line's, and Docker's own where `-a` or a filter asks for it or the command line names none.

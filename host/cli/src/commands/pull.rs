@@ -1,8 +1,10 @@
 use anyhow::{Result, bail};
 use nacre_oci::{Descriptor, Platform, Reference, Select, Source, platform_of};
+use nacre_plugin::Operation;
 use nacre_store::Acquired;
 
 use crate::{
+    admission::admit,
     context::Context,
     failure::warn,
     output::progress::Action,
@@ -50,6 +52,7 @@ fn pull(context: &Context, args: &Args, reference: &Reference) -> Result<()> {
         bail!("no manifest for {first} in {}; it has {own}", reference.familiar());
     }
     let select = args.platforms.select(Select::Platforms(host.clone()));
+    admit(context, Operation::Pull, std::slice::from_ref(reference), &repository, &root, &select)?;
     let progress = context.progress(Action::Pull, args.quiet);
     let arrived = into_store(&store, &repository, &root, &[kept_name(reference)], Acquired::Pulled, &options(select, &*progress))?;
     drop(progress);

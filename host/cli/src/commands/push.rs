@@ -1,8 +1,10 @@
 use anyhow::{Result, bail};
 use nacre_oci::{Descriptor, Document, Error, Platform, Reference, Select, copy, pick_platform, plan, platform_of, read_document};
+use nacre_plugin::Operation;
 use nacre_store::{Found, Store};
 
 use crate::{
+    admission::admit,
     context::Context,
     failure::warn,
     output::progress::Action,
@@ -42,6 +44,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
 fn push(context: &Context, args: &Args, store: &Store, reference: &Reference) -> Result<()> {
     let found = store.find(&reference.familiar())?;
     let root = pushable(store, &found, &args.platforms)?;
+    admit(context, Operation::Push, std::slice::from_ref(reference), store, &root, &Select::All)?;
     let repository = context.client()?.repository(reference);
     let progress = context.progress(Action::Push, args.quiet);
     let tag = reference.selector();

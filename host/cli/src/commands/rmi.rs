@@ -1,7 +1,9 @@
 use anyhow::Result;
 use nacre_oci::Error;
+use nacre_store::{Removed, Store, removal};
 
 use crate::{
+    admission::Admission,
     context::Context,
     failure::{Shown, warn},
 };
@@ -21,10 +23,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
-    let store = context.store()?;
+    let (store, admission) = (context.store()?, Admission::new(context)?);
     let mut failed = false;
     for name in &args.images {
-        match store.remove(name, args.force) {
+        match remove(&store, &admission, name, args.force) {
             Ok(removed) => {
                 removed.untagged.iter().try_for_each(|name| context.print(&format!("Untagged: {}", name.familiar())))?;
                 removed.deleted.iter().try_for_each(|digest| context.print(&format!("Deleted: {digest}")))?;
@@ -36,4 +38,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         }
     }
     if failed { Err(Shown.into()) } else { Ok(()) }
+}
+
+/// What [`Store::remove`] removes, unless a rule denies it.
+pub(crate) fn remove(store: &Store, admission: &Admission<'_>, name: &str, force: bool) -> Result<Removed, Error> {
+    if admission.applies() {
+        let found = store.find(name)?;
+        let what = removal(&found, force)?;
+        if let Some(denial) = admission.removal(store, &found.image, &what.untag) {
+            return Err(Error::Other(format!("removing {name} is {denial}").into()));
+        }
+    }
+    store.remove(name, force)
 }

@@ -1,6 +1,9 @@
 use anyhow::Result;
 
-use crate::{context::Context, transfer::new_name};
+use nacre_oci::Select;
+use nacre_plugin::Operation;
+
+use crate::{admission::admit, context::Context, transfer::new_name};
 
 /// Give an image another name
 #[derive(clap::Args)]
@@ -13,6 +16,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let (store, target) = (context.store()?, new_name(&args.target)?);
-    store.tag(&target, &store.find(&args.source)?.image.id)?;
+    let image = store.find(&args.source)?.image;
+    admit(context, Operation::Tag, std::slice::from_ref(&target), &store, &image.descriptor, &Select::Present)?;
+    store.tag(&target, &image.id)?;
     Ok(())
 }

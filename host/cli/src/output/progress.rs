@@ -4,6 +4,7 @@ mod bars;
 mod lines;
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     io::{self, IsTerminal, Write},
     sync::{
@@ -14,6 +15,8 @@ use std::{
 };
 
 use nacre_oci::{Descriptor, Digest, Outcome, Progress, Silent};
+
+use super::escape;
 
 /// `--progress`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -31,6 +34,14 @@ pub(crate) enum Mode {
     Quiet,
 }
 
+/// The annotation that says by what name a descriptor is shown, for content whose digest nobody knows yet.
+pub(crate) const LABEL: &str = "nacre.label";
+
+/// How content is called: by its label or by its digest.
+fn label(content: &Descriptor) -> Cow<'_, str> {
+    content.annotations.get(LABEL).map_or(Cow::Borrowed(content.digest.short()), |label| escape::visible(label))
+}
+
 /// What is being done, for the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -44,6 +55,8 @@ pub(crate) enum Action {
     Load,
     /// Between any two.
     Copy,
+    /// From a file that is no archive of images.
+    Import,
 }
 
 impl Action {
@@ -54,6 +67,7 @@ impl Action {
             Self::Save => "Saving",
             Self::Load => "Loading",
             Self::Copy => "Copying",
+            Self::Import => "Importing",
         }
     }
 
@@ -67,6 +81,7 @@ impl Action {
             (Self::Save, Outcome::Copied) => "Saved",
             (Self::Load, Outcome::Copied) => "Loaded",
             (Self::Copy, Outcome::Copied) => "Copied",
+            (Self::Import, Outcome::Copied) => "Imported",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write, sync::Mutex};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use nacre_oci::{Descriptor, Digest, Outcome, Progress};
 
-use super::{Action, lock};
+use super::{Action, label, lock};
 use crate::output::{escape, units};
 
 /// Draws to standard error's terminal.
@@ -21,7 +21,7 @@ impl Bars {
     }
 
     fn add(&self, content: &Descriptor) -> ProgressBar {
-        let bar = ProgressBar::new(content.size).with_prefix(content.digest.short().to_owned());
+        let bar = ProgressBar::new(content.size).with_prefix(label(content).into_owned());
         self.all.add(bar)
     }
 }

@@ -5,7 +5,7 @@ use std::{io::Write, sync::Mutex, time::Duration};
 use nacre_oci::{Descriptor, Outcome, Progress};
 use serde_json::json;
 
-use super::{Action, Meter, write_line};
+use super::{Action, LABEL, Meter, label, write_line};
 use crate::output::{escape, units};
 
 /// A line when a blob begins, one now and then, and one when it ends. Manifests are too small to tell.
@@ -22,7 +22,7 @@ impl<W: Write + Send> Plain<W> {
 
     fn line(&self, content: &Descriptor, text: &str) {
         if !content.is_document() {
-            write_line(&self.out, &format!("{}: {text}", content.digest.short()));
+            write_line(&self.out, &format!("{}: {text}", label(content)));
         }
     }
 }
@@ -68,6 +68,9 @@ impl<W: Write + Send> Json<W> {
             "total": content.size,
             "current": current,
         });
+        if let Some(label) = content.annotations.get(LABEL) {
+            line["label"] = label.as_str().into();
+        }
         if let Some(outcome) = outcome {
             line["outcome"] = outcome.into();
         }
