@@ -3,7 +3,7 @@
 //! A parser says what a node is and what a folder lists; [`walk`] goes through the tree and holds
 //! the line against images that lie: loops, names that lead elsewhere, floods, impossible sizes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bytes::{Piece, Range, Source};
 use crate::entries::to_text;
@@ -94,7 +94,7 @@ pub fn push_piece(content: &mut Vec<Piece>, piece: Piece) {
 /// # Errors
 /// The image is damaged, or holds more than an image of its size can. The message says where.
 pub fn walk(fs: &mut impl FileSystem, size: u64, files: &mut impl Files) -> Result<(), Error> {
-    let mut walk = Walk { fs, files, names: 1, budget: allowed(size), folders: HashSet::new(), linked: HashMap::new() };
+    let mut walk = Walk { fs, files, names: 1, budget: allowed(size), folders: BTreeSet::new(), linked: BTreeMap::new() };
     let mut todo = vec![(String::new(), walk.fs.root())];
     while let Some((path, id)) = todo.pop() {
         let children = walk.visit(&path, id).map_err(|error| at(&path, error))?;
@@ -108,8 +108,8 @@ struct Walk<'a, S, F> {
     files: &'a mut F,
     names: usize,
     budget: u64,
-    folders: HashSet<u64>,
-    linked: HashMap<u64, String>,
+    folders: BTreeSet<u64>,
+    linked: BTreeMap<u64, String>,
 }
 
 impl<S: FileSystem, F: Files> Walk<'_, S, F> {
@@ -229,7 +229,7 @@ mod tests {
     type Listed = Vec<(String, Kind, Option<String>)>;
 
     /// Folders as lists; what is not listed is a file of so many bytes with as many names.
-    struct Fake(HashMap<u64, Vec<(&'static [u8], u64)>>, u64, u32);
+    struct Fake(BTreeMap<u64, Vec<(&'static [u8], u64)>>, u64, u32);
 
     impl FileSystem for Fake {
         fn root(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! Metadata blocks: 8 KiB each before compression, one behind the other, read as one long table.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use nacre_sdk::bytes::Codec;
@@ -45,13 +45,13 @@ pub struct Metadata<'a, R: ReadAt> {
     window: Window<'a, R>,
     codec: Codec,
     decode: Decode,
-    kept: HashMap<u64, Block>,
+    kept: BTreeMap<u64, Block>,
 }
 
 impl<'a, R: ReadAt> Metadata<'a, R> {
     /// Reads the blocks of `source`, which are compressed with `codec`.
     pub fn new(source: &'a R, codec: Codec, decode: Decode) -> Result<Metadata<'a, R>, Error> {
-        Ok(Metadata { window: Window::new(source, 2 * BLOCK as u32)?, codec, decode, kept: HashMap::new() })
+        Ok(Metadata { window: Window::new(source, 2 * BLOCK as u32)?, codec, decode, kept: BTreeMap::new() })
     }
 
     /// The next `len` bytes of a table, and moves `place` behind them. The caller bounds `len`.

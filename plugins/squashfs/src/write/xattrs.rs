@@ -1,6 +1,6 @@
 //! Extended attributes: files with the same ones share them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use nacre_sdk::entries::from_text;
 use nacre_sdk::files::Xattr;
@@ -17,7 +17,7 @@ const PREFIXES: [&str; 3] = ["user.", "trusted.", "security."];
 pub struct Xattrs {
     compression: Compression,
     values: Table,
-    numbers: HashMap<Vec<u8>, u32>,
+    numbers: BTreeMap<Vec<u8>, u32>,
     items: Vec<u8>,
     /// How many were left out, because the format has no type for them (ACLs).
     pub left_out: u32,
@@ -26,7 +26,7 @@ pub struct Xattrs {
 impl Xattrs {
     /// None yet.
     pub fn new(compression: Compression) -> Xattrs {
-        Xattrs { compression, values: Table::new(compression), numbers: HashMap::new(), items: Vec::new(), left_out: 0 }
+        Xattrs { compression, values: Table::new(compression), numbers: BTreeMap::new(), items: Vec::new(), left_out: 0 }
     }
 
     /// The number of these extended attributes.
