@@ -23,8 +23,9 @@ use crate::state::State;
 const WATCH: Duration = Duration::from_millis(50);
 /// How often the epoch advances once the time seems to be up, until the call ends.
 const NAG: Duration = Duration::from_millis(5);
-/// A call of nacre that is over sooner counts as the plugin's own time: a loop of them is the plugin's doing.
-const SHORT: Duration = Duration::from_micros(20);
+/// What each call of nacre counts as the plugin's own time, however many bytes it moves: a loop of short ones is the
+/// plugin's doing.
+const SHORT: Duration = Duration::from_micros(5);
 /// The most time that a byte excuses: 10 kB/s is slow for any network.
 const PER_BYTE: Duration = Duration::from_micros(100);
 
@@ -44,10 +45,8 @@ impl Clock {
     /// Nacre took `time` to move `bytes`: as far as they excuse it, it does not count.
     pub(crate) fn stand(&self, time: Duration, bytes: u64) {
         let excused = PER_BYTE.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
-        if time >= SHORT {
-            let nanos = u64::try_from(time.min(excused).as_nanos()).unwrap_or(u64::MAX);
-            self.stood.fetch_add(nanos, Ordering::Relaxed);
-        }
+        let nanos = time.saturating_sub(SHORT).min(excused).as_nanos();
+        self.stood.fetch_add(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// The time so far that does not count.
@@ -109,11 +108,11 @@ mod tests {
     fn moved_bytes_excuse_time_and_nothing_else_does() {
         let clock = Clock::new(Duration::from_secs(3600));
         clock.stand(Duration::from_secs(5), 0);
-        clock.stand(Duration::from_micros(19), 1 << 20);
+        clock.stand(Duration::from_micros(5), 1 << 20);
         assert_eq!(clock.stood(), Duration::ZERO);
         clock.stand(Duration::from_secs(5), 10);
         assert_eq!(clock.stood(), Duration::from_millis(1));
         clock.stand(Duration::from_secs(5), u64::MAX);
-        assert_eq!(clock.stood(), Duration::from_millis(5_001));
+        assert_eq!(clock.stood(), Duration::from_millis(5_001) - SHORT);
     }
 }

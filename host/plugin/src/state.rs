@@ -1,7 +1,6 @@
 //! The state of one call: what the plugin holds, what it may still use, and what was counted.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use nacre_oci::Progress;
 use wasmtime::component::ResourceTable;
@@ -27,8 +26,6 @@ pub(crate) struct State {
     pub(crate) settings: String,
     /// Everything that the plugin has a handle of.
     pub(crate) handles: ResourceTable,
-    /// What all sources weigh that the plugin has, in bytes of nacre's own memory.
-    pub(crate) sources: Arc<AtomicUsize>,
     /// What crossed so far.
     pub(crate) counts: Counts,
     /// What went wrong on nacre's side first: it says more than what the plugin makes of it.
@@ -64,7 +61,6 @@ impl State {
             printed,
             settings,
             handles,
-            sources: Arc::default(),
             counts: Counts::default(),
             failure: None,
             watch: Watch::new(progress),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nacre_layer::{Bytes, Compression, Entry, Layer, LayerWriter};
 use nacre_oci::{Descriptor, Error, Platform, RunConfig, Staged, Staging};
 
+use super::pool::Share;
 use super::watch::{Watch, Watched};
 use super::{Outcome, Trouble};
 
@@ -35,6 +36,7 @@ struct Current {
     created_by: String,
     /// Why it is spoilt, if it is.
     spoilt: Option<String>,
+    _share: Share,
 }
 
 /// What a plugin made.
@@ -81,10 +83,11 @@ impl ImageBuilder {
         if inner.begun == MAX_LAYERS {
             return Err(Trouble::limit(format!("more than {MAX_LAYERS} layers")));
         }
+        let share = watch.pools.layers.share(1)?;
         let staged = Box::new(watch.over(inner.staging.stage()?));
         let writer = LayerWriter::new(staged, inner.compression);
         inner.begun += 1;
-        inner.current = Some(Current { writer, created_by, spoilt: None });
+        inner.current = Some(Current { writer, created_by, spoilt: None, _share: share });
         Ok(LayerHandle { image: self.share(), number: inner.begun })
     }
 

@@ -1,17 +1,13 @@
 //! Sources: the resource `source` of `wit/bytes.wit`, and single blocks.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use nacre_layer::{Bytes, Piece};
 use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource};
+use wasmtime::format_err;
 
+use super::pool::Share;
 use super::{MAX_BLOCK, MAX_READ, Outcome, Trouble, function, resource};
 use crate::state::State;
-
-/// The most bytes of nacre's own memory that a plugin's sources may take together.
-const MAX_WEIGHT: usize = 16 << 20;
 
 /// A compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lift, Lower)]
@@ -115,32 +111,22 @@ pub(crate) struct Source {
     bytes: Bytes,
     /// Its size is known, and a stream is kept.
     settled: bool,
-    weight: usize,
-    /// What all sources weigh that the plugin has.
-    total: Arc<AtomicUsize>,
-}
-
-impl Drop for Source {
-    fn drop(&mut self) {
-        self.total.fetch_sub(self.weight, Ordering::Relaxed);
-    }
+    _share: Share,
 }
 
 impl State {
     /// Gives the plugin a handle of a source that nacre made itself, such as an argument.
     pub(crate) fn give(&mut self, bytes: Bytes) -> wasmtime::Result<Resource<Source>> {
-        Ok(self.handles.push(Source { bytes, settled: false, weight: 0, total: Arc::clone(&self.sources) })?)
+        self.push_source(bytes).map_err(|trouble| match trouble {
+            Trouble::End(error) => error,
+            _ => format_err!("more sources than there may be"),
+        })
     }
 
     /// Gives the plugin a handle of a source.
     pub(crate) fn push_source(&mut self, bytes: Bytes) -> Outcome<Resource<Source>> {
-        let weight = bytes.weight();
-        let total = Arc::clone(&self.sources);
-        if total.fetch_add(weight, Ordering::Relaxed) + weight > MAX_WEIGHT {
-            total.fetch_sub(weight, Ordering::Relaxed);
-            return Err(Trouble::limit(format!("sources of so many pieces that they take more than {} MiB", MAX_WEIGHT >> 20)));
-        }
-        Ok(self.handles.push(Source { bytes, settled: false, weight, total })?)
+        let share = self.watch.pools.sources.share(bytes.weight())?;
+        Ok(self.handles.push(Source { bytes, settled: false, _share: share })?)
     }
 
     /// All the bytes that a handle of the plugin stands for, to be read from the first on.

@@ -8,7 +8,7 @@ use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource};
 use super::builder::LayerHandle;
 use super::bytes::Source;
 use super::listing::Listing;
-use super::{Outcome, Output, Trouble, function, resource};
+use super::{MAX_READ, Outcome, Output, Trouble, function, resource};
 use crate::state::State;
 
 /// The most entries that are passed at a time.
@@ -144,12 +144,20 @@ pub(super) fn add(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
 fn next(state: &mut State, (listing, max): (Resource<Listing>, u32)) -> Outcome<Vec<WitEntry>> {
     let watch = state.watch.clone();
     let listing = state.handles.get_mut(&listing)?;
-    let mut entries = Vec::new();
-    while entries.len() < (max as usize).min(MAX_ENTRIES) {
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    while entries.len() < (max as usize).min(MAX_ENTRIES) && bytes < MAX_READ {
         let Some(entry) = listing.next(&watch)? else { break };
+        bytes += weight(&entry);
         entries.push(WitEntry::from(entry));
     }
+    state.counts.bytes_in += bytes as u64;
     Ok(entries)
+}
+
+/// The bytes of an entry's texts and attributes.
+fn weight(entry: &Entry) -> usize {
+    let attributes = entry.xattrs.iter().map(|xattr| xattr.name.len() + xattr.value.len());
+    entry.path.len() + entry.link.as_ref().map_or(0, Vec::len) + attributes.sum::<usize>()
 }
 
 fn open(state: &mut State, (listing, index): (Resource<Listing>, u32)) -> Outcome<Resource<Source>> {
@@ -179,6 +187,7 @@ fn write_tar(state: &mut State, (listing, sink): (Resource<Listing>, Resource<Ou
 
 fn add_entry(state: &mut State, (layer, entry, content): (Resource<LayerHandle>, WitEntry, Content)) -> Outcome<()> {
     let entry = entry.tidy()?;
+    state.crossed_out(weight(&entry))?;
     let (mut bytes, size): (Box<dyn io::Read + Send>, u64) = match content {
         Content::None => (Box::new(io::empty()), 0),
         Content::Bytes(bytes) => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nacre_layer::{Bytes, Entry, Kind, Piece, Reader, TarReader};
 
+use super::pool::Share;
 use super::view::View;
 use super::watch::{Watch, Watched};
 use super::{Outcome, Trouble};
@@ -32,6 +33,7 @@ struct Tar {
     /// Those that hard links may be about, by their paths' hashes.
     files: HashMap<u64, u32>,
     hasher: RandomState,
+    share: Share,
 }
 
 #[derive(Clone, Copy)]
@@ -58,8 +60,9 @@ impl Listing {
 
     fn tar(bytes: Bytes, watch: &Watch, how: fn(TarReader<Watched<Reader>>) -> TarReader<Watched<Reader>>) -> Outcome<Listing> {
         let reader = TarReader::with_skip(watch.over(bytes.reader_from_start()?), Watched::<Reader>::skip);
-        let (places, files) = (Vec::new(), HashMap::new());
-        Ok(Listing(Files::Tar(Box::new(Tar { bytes, rest: Some(how(reader)), places, files, hasher: RandomState::new() }))))
+        let (rest, places, files, hasher) = (Some(how(reader)), Vec::new(), HashMap::new(), RandomState::new());
+        let share = watch.pools.entries.share(0)?;
+        Ok(Listing(Files::Tar(Box::new(Tar { bytes, rest, places, files, hasher, share }))))
     }
 
     /// The next entry; nothing only at the end, when all was read and checked.
@@ -124,6 +127,7 @@ impl Tar {
             self.rest.take().map(TarReader::finish).transpose()?;
             return Ok(None);
         };
+        self.share.grow(1)?;
         let entry = member.entry;
         let hash = |path: &[u8]| self.hasher.hash_one(path);
         let place = match (entry.kind, &entry.link) {

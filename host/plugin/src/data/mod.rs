@@ -8,6 +8,7 @@ pub(crate) mod bytes;
 mod files;
 mod images;
 mod listing;
+mod pool;
 mod sink;
 mod view;
 mod watch;

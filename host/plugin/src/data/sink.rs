@@ -25,6 +25,8 @@ pub(crate) struct Writer {
     to: To,
     /// Bytes that were written, before any compression.
     written: u64,
+    /// For copying, between two calls.
+    buffer: Vec<u8>,
 }
 
 enum To {
@@ -49,7 +51,7 @@ impl Output {
     }
 
     fn to(to: To) -> Output {
-        Output(Arc::new(Mutex::new(Writer { to, written: 0 })))
+        Output(Arc::new(Mutex::new(Writer { to, written: 0, buffer: Vec::new() })))
     }
 
     /// Writes what is left and returns the file, which is not flushed to the disk yet.
@@ -166,15 +168,18 @@ impl Output {
     fn copy(&self, from: &mut impl Read) -> Outcome<u64> {
         let mut writer = self.writer();
         let before = writer.written;
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = std::mem::take(&mut writer.buffer);
+        buffer.resize(BUFFER, 0);
         loop {
             match from.read(&mut buffer) {
-                Ok(0) => return Ok(writer.written - before),
+                Ok(0) => break,
                 Ok(count) => writer.write_all(&buffer[..count])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        writer.buffer = buffer;
+        Ok(writer.written - before)
     }
 }
 

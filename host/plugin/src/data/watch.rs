@@ -9,17 +9,20 @@ use nacre_layer::Reader;
 use nacre_oci::Progress;
 
 use super::MAX_MOVED;
+use super::pool::Pools;
 
 /// Counts the bytes of one call.
 #[derive(Clone)]
 pub(crate) struct Watch {
     progress: Arc<dyn Progress>,
     moved: Arc<AtomicU64>,
+    /// What is kept for the plugin.
+    pub(super) pools: Arc<Pools>,
 }
 
 impl Watch {
     pub(crate) fn new(progress: Arc<dyn Progress>) -> Watch {
-        Watch { progress, moved: Arc::default() }
+        Watch { progress, moved: Arc::default(), pools: Arc::default() }
     }
 
     /// Whether the user wants an end.
@@ -37,8 +40,9 @@ impl Watch {
         if self.cancelled() {
             return Err(nacre_oci::Error::Cancelled.into());
         }
-        let before = self.moved.fetch_add(bytes, Ordering::Relaxed);
-        match before.checked_add(bytes).is_some_and(|moved| moved <= MAX_MOVED) {
+        let add = |moved: u64| Some(moved.saturating_add(bytes));
+        let before = self.moved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).unwrap_or_default();
+        match before.saturating_add(bytes) <= MAX_MOVED {
             true => Ok(()),
             false => Err(io::Error::other(TooMuch)),
         }
