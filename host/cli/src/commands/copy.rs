@@ -3,9 +3,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, anyhow, bail};
 use nacre_archive::{Archive, AtomicFile, Layout, write_docker_archive, write_oci_archive};
 use nacre_oci::{Descriptor, Document, Error, Platform, Progress, Reference, Select, Source, copy, pick_platform, plan, read_document};
+use nacre_plugin::Operation;
 use nacre_store::{Acquired, By};
 
 use crate::{
+    admission::Admission,
     context::Context,
     output::progress::Action,
     transfer::{Platforms, into_store, kept_name, new_name, options},
@@ -41,6 +43,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         opened.root = for_registry(&opened, &args.platforms.platform, remote(&from))?;
         select = Select::All;
     }
+    admit(context, (&from, &to), &opened, &select)?;
     write(context, &to, &opened, select, &*progress)?;
     drop(progress);
     context.print(&opened.root.digest.to_string())
@@ -110,6 +113,24 @@ fn opened<S: Source + 'static>(source: S, name: Option<&str>, list: impl Fn(&S) 
     let root = source.resolve(name.unwrap_or_default()).map_err(|error| naming(error, name, &entries))?;
     let entry = entries.into_iter().find(|entry| entry.descriptor.digest == root.digest);
     Ok(Opened { source: Box::new(source), root, name: entry.and_then(|entry| entry.names.into_iter().next()) })
+}
+
+/// A copy is a pull where it comes from a registry, a push where it goes to one, and into the store a load or another name.
+fn admit(context: &Context, (from, to): (&Place, &Place), opened: &Opened, select: &Select) -> Result<()> {
+    let admission = Admission::new(context)?;
+    let admit = |operation, name: &Reference| admission.admit(operation, std::slice::from_ref(name), &*opened.source, &opened.root, select);
+    if let Place::Registry(name) = from {
+        admit(Operation::Pull, name)?;
+    }
+    match (from, to) {
+        (_, Place::Registry(name)) => admit(Operation::Push, name),
+        (Place::Registry(_) | Place::Store(_), Place::Store(text)) => {
+            let name = new_name(text)?;
+            if matches!(from, Place::Registry(own) if *own == name) { Ok(()) } else { admit(Operation::Tag, &name) }
+        }
+        (_, Place::Store(text)) => admit(Operation::Load, &new_name(text)?),
+        _ => Ok(()),
+    }
 }
 
 /// What a registry takes, which is no index with holes: all of the image, or one platform's.
