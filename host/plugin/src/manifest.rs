@@ -179,6 +179,12 @@ struct PeekAbout {
     api: String,
 }
 
+/// Why a text is no manifest. One for other interfaces may be unreadable for that very reason, which then is the one to tell.
+fn unreadable(text: &str, error: &toml::de::Error) -> Fault {
+    let peek = toml::from_str::<Peek>(text).map_err(|error| toml_fault(text, &error));
+    peek.and_then(|peek| check_api(&peek.plugin.api)).err().unwrap_or_else(|| toml_fault(text, error))
+}
+
 impl Manifest {
     /// Reads a `plugin.toml`.
     ///
@@ -186,9 +192,8 @@ impl Manifest {
     /// It is no TOML, lacks or misspells something, is made for other interfaces, or asks for a
     /// capability that there is not.
     pub fn parse(text: &str) -> Result<Manifest, Fault> {
-        let peek: Peek = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
-        check_api(&peek.plugin.api)?;
-        let manifest: Manifest = toml::from_str(text).map_err(|error| toml_fault(text, &error))?;
+        let manifest: Manifest = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
+        check_api(&manifest.plugin.api)?;
         manifest.check().map_err(Fault::Manifest)?;
         Ok(manifest)
     }
