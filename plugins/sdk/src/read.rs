@@ -22,6 +22,8 @@ use crate::{Error, invalid};
 
 /// The most that one `read-at` returns.
 const MAX_READ: u32 = 1 << 20;
+/// How much is read at a new place; where reading goes on, more and more.
+const FIRST_READ: u32 = 4 << 10;
 
 /// Bytes that can be read anywhere: a host's [`Source`], or a slice.
 pub trait ReadAt {
@@ -60,22 +62,24 @@ impl ReadAt for &[u8] {
 }
 
 /// A source with the bytes around the last place read at hand, so that many small structures cost
-/// few calls of the host.
+/// few calls of the host. Where they lie far apart, little of what is between crosses.
 pub struct Window<'a, R: ReadAt> {
     source: &'a R,
     size: u64,
     ahead: u32,
+    step: u32,
     start: u64,
     held: Vec<u8>,
 }
 
 impl<'a, R: ReadAt> Window<'a, R> {
-    /// Reads `source`, at least `ahead` bytes (at most 1 MiB) at a time.
+    /// Reads `source`, up to `ahead` bytes (at most 1 MiB) more than asked for at a time.
     ///
     /// # Errors
     /// The source's size could not be told.
     pub fn new(source: &'a R, ahead: u32) -> Result<Window<'a, R>, Error> {
-        Ok(Window { source, size: source.size()?, ahead: ahead.clamp(1, MAX_READ), start: 0, held: Vec::new() })
+        let ahead = ahead.clamp(1, MAX_READ);
+        Ok(Window { source, size: source.size()?, ahead, step: FIRST_READ.min(ahead), start: 0, held: Vec::new() })
     }
 
     /// How many bytes the source has.
@@ -115,6 +119,9 @@ impl<'a, R: ReadAt> Window<'a, R> {
     }
 
     fn fill(&mut self, offset: u64, end: u64) -> Result<(), Error> {
+        let held_to = self.start + self.held.len() as u64;
+        let goes_on = offset >= self.start && offset <= held_to && !self.held.is_empty();
+        self.step = if goes_on { self.step.saturating_mul(4) } else { FIRST_READ }.min(self.ahead);
         self.start = offset;
         self.held.clear();
         loop {
@@ -122,7 +129,7 @@ impl<'a, R: ReadAt> Window<'a, R> {
             if at >= end {
                 return Ok(());
             }
-            let want = (end - at).max(u64::from(self.ahead)).min(u64::from(MAX_READ));
+            let want = (end - at).max(u64::from(self.step)).min(u64::from(MAX_READ));
             let read = self.source.read_at(at, want as u32)?;
             if read.is_empty() {
                 return Err(cut_off(offset));
@@ -247,6 +254,32 @@ mod tests {
         for (offset, len) in [(u64::MAX, 1), (3 << 20, 1), (0, (3 << 20) + 1), (u64::MAX, usize::MAX)] {
             assert!(matches!(window.bytes(offset, len), Err(Error::Invalid(_))), "{offset} {len}");
         }
+    }
+
+    /// Counts what is read.
+    struct Counted(Vec<u8>, std::cell::RefCell<Vec<usize>>);
+
+    impl ReadAt for Counted {
+        fn size(&self) -> Result<u64, Error> {
+            Ok(self.0.len() as u64)
+        }
+        fn read_at(&self, offset: u64, max: u32) -> Result<Vec<u8>, Error> {
+            let read = (&self.0[..]).read_at(offset, max)?;
+            self.1.borrow_mut().push(read.len());
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn a_window_reads_more_where_reading_goes_on() {
+        let source = Counted(vec![7; 1 << 20], Default::default());
+        let mut window = Window::new(&source, 64 << 10).unwrap();
+        for at in (0..100 << 10).step_by(100) {
+            window.bytes(at, 100).unwrap();
+        }
+        window.bytes(500 << 10, 100).unwrap();
+        window.bytes(900 << 10, 5000).unwrap();
+        assert_eq!(*source.1.borrow(), [4 << 10, 16 << 10, 64 << 10, 64 << 10, 4 << 10, 5000]);
     }
 
     #[test]
