@@ -1,20 +1,25 @@
 //! What plugins reach beyond their arguments: the store, registries and the network, as the user of this command
 //! reaches them. The plugin host asks for the capability before each call.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use nacre_layer::{Compression, Spool};
-use nacre_oci::{
-    Content, Descriptor, Digest, History, ImageConfig, Manifest, Memory, Platform, RawManifest, Reference, Silent, Sink as _, Source,
-    media_type, read_small,
-};
-use nacre_plugin::{Answer, Built, GuestError, ImageBuilder, ImageView, Reach, Summary};
+use nacre_oci::{Descriptor, Digest, Platform, Reference, Select, Silent, Source};
+use nacre_plugin::{Answer, GuestError, ImageBuilder, ImageView, Operation, Reach, Summary};
 use nacre_store::{Acquired, Lease, Session};
 use url::Url;
 
-use crate::{context::Context, policy, transfer::new_name, view::view};
+use crate::{
+    admission::{Admission, admit},
+    commands::rmi::remove,
+    context::Context,
+    importing::{Wishes, assemble},
+    paths, policy,
+    transfer::{into_store, new_name, options},
+    view::view,
+};
 
 /// Tags of one repository that a plugin is told.
 const MAX_TAGS: usize = 10_000;
@@ -74,59 +79,30 @@ impl Backend {
         Ok(ImageBuilder::new(session, Compression::Gzip))
     }
 
+    /// As `nacre import` does it: admission first, then the documents, and the name last.
     fn finish(&self, image: ImageBuilder, name: &str) -> Result<Digest> {
-        let (store, name) = (self.context.store()?, new_name(name)?);
-        let session = self.sessions.last().context("an image that was never begun")?;
-        let root = assemble(session, image.finish()?)?;
-        store.add_tagged(&name, &root, Acquired::Built)?;
-        Ok(root.descriptor.digest)
+        let (store, names) = (self.context.store()?, [new_name(name)?]);
+        let created = paths::source_date()?.unwrap_or_else(Timestamp::now).to_string();
+        let wishes = Wishes { changes: &[], comment: "Made by a plugin of nacre".into(), platform: None, created };
+        let (documents, root) = assemble(image.finish()?, wishes)?;
+        admit(&self.context, Operation::Import, &names, &documents, &root, &Select::All)?;
+        let arrived = into_store(&store, &documents, &root, &names, Acquired::Built, &options(Select::All, &Silent))?;
+        Ok(arrived.copied.root.descriptor.digest)
     }
 
     fn name(&self, image: &str, name: &str) -> Result<()> {
         let (store, name) = (self.context.store()?, new_name(name)?);
         let found = store.find(image)?.image;
+        admit(&self.context, Operation::Tag, std::slice::from_ref(&name), &store, &found.descriptor, &Select::Present)?;
         store.tag(&name, &found.id)?;
         Ok(())
     }
 
     fn untag(&self, name: &str) -> Result<Vec<String>> {
-        let store = self.context.store()?;
-        let removed = store.remove(name, false)?;
+        let removed = remove(&self.context.store()?, &Admission::new(&self.context)?, name, false)?;
         let untagged = removed.untagged.iter().map(|name| format!("Untagged: {}", name.familiar()));
         Ok(untagged.chain(removed.deleted.iter().map(|digest| format!("Deleted: {digest}"))).collect())
     }
-}
-
-/// Puts the documents of an image together whose layers are stored.
-fn assemble(session: &Session, built: Built) -> Result<RawManifest> {
-    let platform = built.platform.unwrap_or_else(Platform::host);
-    let created = Some(Timestamp::from_second(Timestamp::now().as_second())?.to_string());
-    let step = |by: &String| History { created: created.clone(), created_by: Some(by.clone()), ..History::default() };
-    let mut config = ImageConfig {
-        architecture: platform.architecture,
-        variant: platform.variant,
-        os: platform.os,
-        config: built.config.unwrap_or_default(),
-        history: built.layers.iter().map(|(_, by)| step(by)).collect(),
-        created,
-        ..ImageConfig::default()
-    };
-    config.rootfs.diff_ids = built.layers.iter().map(|(layer, _)| layer.diff_id.clone()).collect();
-    let documents = Memory::new();
-    let manifest = Manifest {
-        schema_version: 2,
-        media_type: media_type::OCI_MANIFEST.into(),
-        artifact_type: None,
-        config: documents.add(media_type::OCI_CONFIG, config.to_bytes()),
-        layers: built.layers.into_iter().map(|(layer, _)| layer.descriptor).collect(),
-        subject: None,
-        annotations: BTreeMap::new(),
-    };
-    let root = documents.add(media_type::OCI_MANIFEST, serde_json::to_vec(&manifest)?);
-    for descriptor in [&manifest.config, &root] {
-        session.put(descriptor, &Content::new(&documents, descriptor, &Silent))?;
-    }
-    Ok(RawManifest { bytes: read_small(&documents, &root, u64::MAX)?, descriptor: root })
 }
 
 /// What went wrong, in a plugin's terms.
