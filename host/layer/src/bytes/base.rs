@@ -9,7 +9,6 @@ use std::{
 
 use crate::{
     bytes::{
-        blocks::Blocks,
         pieces::Pieces,
         reader::Reader,
         spool::{Spool, Spooled},
@@ -25,7 +24,8 @@ const MAX_DEPTH: u8 = 8;
 pub(crate) struct Base {
     pub(crate) kind: Kind,
     pub(crate) spool: Spool,
-    pub(crate) blocks: Mutex<Blocks>,
+    /// Tells its blocks from those of others.
+    pub(crate) number: u64,
     depth: u8,
 }
 
@@ -54,7 +54,7 @@ impl Kind {
 
 impl Base {
     pub(crate) fn new(kind: Kind, spool: &Spool) -> Self {
-        Self { kind, spool: spool.clone(), blocks: Mutex::default(), depth: 0 }
+        Self { kind, spool: spool.clone(), number: spool.number(), depth: 0 }
     }
 
     /// Something on top of `below`.
@@ -134,7 +134,7 @@ impl Base {
     }
 
     /// Decompresses all of it to disk, once.
-    fn keep(&self) -> io::Result<Arc<Spooled>> {
+    pub(crate) fn keep(&self) -> io::Result<Arc<Spooled>> {
         let Kind::Decoded { of, codec, kept } = &self.kind else { unreachable!("only what is decompressed is kept") };
         let mut kept = lock(kept);
         if let Some(done) = &*kept {

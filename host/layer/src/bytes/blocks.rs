@@ -7,8 +7,8 @@ use crate::Codec;
 /// The most bytes that are kept, unless a single block has more.
 const MAX: usize = 8 << 20;
 
-/// A block's place in a base, and how it was decoded.
-pub(crate) type Key = (u64, u64, Codec, u32);
+/// A base's number, a block's place in it, and how it was decoded.
+pub(crate) type Key = (u64, u64, u64, Codec, u32);
 
 /// Decoded blocks, the last used first.
 #[derive(Default)]

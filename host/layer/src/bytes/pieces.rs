@@ -206,8 +206,8 @@ impl Pieces {
     /// The decoded block of a packed piece.
     fn block(&self, piece: Piece) -> io::Result<Arc<[u8]>> {
         let Piece::Packed { offset, size, codec, max, .. } = piece else { unreachable!("only packed pieces have a block") };
-        let key = (offset, size, codec, max);
-        if let Some(block) = lock(&self.of.blocks).get(&key) {
+        let key = (self.of.number, offset, size, codec, max);
+        if let Some(block) = lock(self.of.spool.blocks()).get(&key) {
             return Ok(block);
         }
         let data = self.of.read_vec(offset, usize::try_from(size).expect("at most 32 MiB"))?;
@@ -215,7 +215,7 @@ impl Pieces {
             return Err(shorter());
         }
         let block: Arc<[u8]> = codec.decode_block(&data, max as usize)?.into();
-        lock(&self.of.blocks).put(key, Arc::clone(&block));
+        lock(self.of.spool.blocks()).put(key, Arc::clone(&block));
         Ok(block)
     }
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use crate::{
-    bytes::base::{Base, Kind},
+    bytes::{
+        base::{Base, Kind},
+        spool::Permit,
+    },
     codec::CHUNK,
 };
 
@@ -17,15 +20,23 @@ enum Inner {
     /// In something that can be read anywhere.
     At { base: Arc<Base>, position: u64 },
     /// While it is decompressed.
-    Stream(Box<dyn Read + Send>),
+    Stream { plain: Box<dyn Read + Send>, _permit: Permit },
 }
 
 impl Reader {
     pub(crate) fn new(base: &Arc<Base>) -> io::Result<Self> {
         match &base.kind {
-            Kind::Decoded { of, codec, .. } if base.kept().is_none() => Ok(Self(Inner::Stream(codec.reader(Self::new(of)?)?))),
-            _ => Ok(Self(Inner::At { base: Arc::clone(base), position: 0 })),
+            Kind::Decoded { of, codec, .. } if base.kept().is_none() => match base.spool.decoder() {
+                Some(permit) => Ok(Self(Inner::Stream { plain: codec.reader(Self::new(of)?)?, _permit: permit })),
+                // Too many of them run: then this one runs now, to its end.
+                None => base.keep().map(|_| Self::at(base)),
+            },
+            _ => Ok(Self::at(base)),
         }
+    }
+
+    fn at(base: &Arc<Base>) -> Self {
+        Self(Inner::At { base: Arc::clone(base), position: 0 })
     }
 
     /// Leaves out `count` bytes, without reading them where that can be avoided.
@@ -43,7 +54,7 @@ impl Reader {
                 *position = end;
                 Ok(())
             }
-            Inner::Stream(reader) => skip_by_reading(reader, count),
+            Inner::Stream { plain, .. } => skip_by_reading(plain, count),
         }
     }
 }
@@ -56,7 +67,7 @@ impl Read for Reader {
                 *position += count as u64;
                 Ok(count)
             }
-            Inner::Stream(reader) => reader.read(buffer),
+            Inner::Stream { plain, .. } => plain.read(buffer),
         }
     }
 }

@@ -146,6 +146,33 @@ fn damage_stays_an_error() {
     }
 }
 
+#[test]
+fn any_number_of_decompressions_may_be_read_at_once() {
+    let (_folder, spool) = spool();
+    let bytes = noise(200_000, 11);
+    let packed = Bytes::from_vec(compress(Codec::Xz, &compress(Codec::Gzip, &bytes)), &spool);
+    let mut sources: Vec<Bytes> = (0..20).map(|_| packed.decompress(None).unwrap().decompress(None).unwrap()).collect();
+    for part in bytes.chunks(70_000) {
+        for source in &mut sources {
+            assert!(source.read_next(70_000).unwrap() == part);
+        }
+    }
+}
+
+#[test]
+fn keeping_a_stream_stops_when_it_is_told_to() {
+    struct Stop;
+    impl nacre_oci::Progress for Stop {
+        fn cancelled(&self) -> bool {
+            true
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::new(folder.path()).watched(Arc::new(Stop));
+    let source = Bytes::from_reader(Box::new(io::repeat(0)), &spool);
+    assert!(source.size().unwrap_err().to_string().contains("cancelled"));
+}
+
 struct Broken;
 
 impl Read for Broken {

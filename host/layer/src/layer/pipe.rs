@@ -20,27 +20,42 @@ const AHEAD: usize = 8;
 pub(crate) type Chunk = Arc<Vec<u8>>;
 
 /// A thread that takes pieces in and returns something at their end.
+///
+/// Dropping it waits for the thread, so that what that holds, such as a file in a store, is gone then.
 pub(crate) struct Worker<T> {
-    chunks: SyncSender<Chunk>,
-    thread: JoinHandle<io::Result<T>>,
+    chunks: Option<SyncSender<Chunk>>,
+    thread: Option<JoinHandle<io::Result<T>>>,
 }
 
 impl<T: Send + 'static> Worker<T> {
     pub(crate) fn spawn(work: impl FnOnce(Chunks) -> io::Result<T> + Send + 'static) -> Self {
         let (chunks, queue) = mpsc::sync_channel(AHEAD);
         let thread = thread::spawn(move || work(Chunks { queue, chunk: Arc::default(), at: 0 }));
-        Self { chunks, thread }
+        Self { chunks: Some(chunks), thread: Some(thread) }
     }
 
     /// False if the thread has ended, which it does early only when it failed: [`Worker::finish`] says why.
     pub(crate) fn send(&self, chunk: &Chunk) -> bool {
-        self.chunks.send(Arc::clone(chunk)).is_ok()
+        self.chunks.as_ref().is_some_and(|chunks| chunks.send(Arc::clone(chunk)).is_ok())
     }
 
     /// Waits for what the thread returns.
-    pub(crate) fn finish(self) -> io::Result<T> {
-        drop(self.chunks);
-        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread that makes a layer ended")))
+    pub(crate) fn finish(mut self) -> io::Result<T> {
+        self.join().unwrap_or_else(|| Err(io::Error::other("a thread that makes a layer ended")))
+    }
+}
+
+impl<T> Worker<T> {
+    /// What the thread returns; `None` if it panicked or was waited for before.
+    fn join(&mut self) -> Option<io::Result<T>> {
+        self.chunks = None;
+        self.thread.take()?.join().ok()
+    }
+}
+
+impl<T> Drop for Worker<T> {
+    fn drop(&mut self) {
+        self.join();
     }
 }
 

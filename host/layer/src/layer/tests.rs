@@ -314,6 +314,34 @@ fn a_full_disk_is_what_the_error_says() {
     assert!(error.contains("the disk is full") || error.contains("no tar archive"), "{error}");
 }
 
+#[test]
+fn what_is_dropped_is_gone_at_once() {
+    struct Held {
+        _held: std::sync::Arc<()>,
+    }
+    impl Write for Held {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Staged for Held {
+        fn commit(self: Box<Self>, _: &Descriptor) -> Result<()> {
+            Ok(())
+        }
+    }
+    let (held, content) = (std::sync::Arc::new(()), noise(5_000_000, 4));
+    for compression in ALL {
+        let mut layer = LayerWriter::new(Box::new(Held { _held: std::sync::Arc::clone(&held) }), compression);
+        layer.add(&file("x", 5_000_000), &mut content.as_slice()).unwrap();
+        drop(layer);
+        assert_eq!(std::sync::Arc::strong_count(&held), 1, "a thread still has it");
+    }
+}
+
 prop_compose! {
     fn small_entry()(
         path in proptest::sample::select(&["a", "b", "a/b", "b/a", "a/b/c", "b/a/c", "c/a/b", "c", "a/b/c/d"][..]),
