@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// Manage images
     #[command(subcommand, arg_required_else_help = true)]
     Image(ImageCommand),
-    /// See the plugins
+    /// Install, see and check plugins
     #[command(subcommand, arg_required_else_help = true)]
     Plugin(commands::plugin::Command),
     Completion(commands::completion::Args),

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use anyhow::{Context as _, Result};
+use nacre_plugin::{Ceiling, lifecycle::Trust};
 use serde::Deserialize;
 
 /// The system's configuration file: an organisation's rules.
@@ -20,6 +21,10 @@ pub(crate) struct Config {
     pub prune: Prune,
     /// What has to be asked about every image.
     pub admission: Admission,
+    /// Who may sign plugins.
+    pub trust: Trust,
+    /// What no plugin gets more than.
+    pub ceiling: Ceiling,
     /// Each plugin's settings, by its name.
     pub plugins: BTreeMap<String, toml::Table>,
 }
@@ -83,7 +88,8 @@ impl Config {
         parsed.map(Some)
     }
 
-    /// Lists add up; of two settings of the same thing, the system's (`self`) wins.
+    /// Lists add up; of two settings of the same thing, the system's (`self`) wins. What bounds plugins the user can only
+    /// tighten.
     fn with(mut self, user: Self) -> Self {
         self.registries.insecure.extend(user.registries.insecure);
         for (host, mirrors) in user.registries.mirrors {
@@ -91,6 +97,8 @@ impl Config {
         }
         self.search.filters.extend(user.search.filters);
         self.prune.policies.extend(user.prune.policies);
+        self.trust = self.trust.and(user.trust);
+        self.ceiling = self.ceiling.and(user.ceiling);
         self.admission.required.extend(user.admission.required);
         for (name, settings) in user.plugins {
             let merged = self.plugins.entry(name).or_default();
@@ -115,6 +123,17 @@ mod tests {
         assert_eq!(both.plugins["p"]["allow"].as_array().unwrap()[0].as_str(), Some("x"));
         assert_eq!(both.plugins["p"]["more"].as_integer(), Some(1));
         assert_eq!((both.search.filters.len(), both.registries.insecure.len()), (1, 1));
+    }
+
+    #[test]
+    fn the_user_can_only_tighten_what_bounds_plugins() {
+        let read = |text: &str| toml::from_str::<Config>(text).unwrap();
+        let system = read("ceiling={store='read', net=['a']}\ntrust={signatures='warn', keys=['K']}\nadmission.required=['rules']");
+        let both = system.clone().with(read("ceiling={store='write', net=['b'], memory='64MiB'}\ntrust={signatures='off', keys=['L']}"));
+        assert_eq!(both.ceiling, read("ceiling={store='read', net=[], memory='64MiB'}").ceiling);
+        assert_eq!((both.trust, both.admission), (system.trust, system.admission));
+        let stricter = Config::default().with(read("trust.signatures='required'\nadmission.required=['mine']"));
+        assert_eq!(stricter.trust.rule(), nacre_plugin::lifecycle::Signatures::Required);
     }
 
     #[test]

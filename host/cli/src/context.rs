@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use nacre_oci::Progress;
-use nacre_plugin::{Plugin, Plugins};
+use nacre_plugin::{Level, Plugin, Plugins, Policy, lifecycle::Lock};
 use nacre_registry::{Client, Credentials};
 use nacre_store::Store;
 use tokio::{
@@ -31,7 +31,8 @@ use crate::{
         escape::visible,
         progress::{self, Action, Mode},
     },
-    paths::Paths,
+    paths::{Paths, SYSTEM_PLUGINS},
+    plugin_log,
 };
 
 /// How long a command that was interrupted may take to end in good order, where it waits for somebody else.
@@ -112,25 +113,29 @@ impl Context {
     pub(crate) fn plugins(&self) -> Result<Plugins> {
         let settings =
             self.config.plugins.iter().map(|(name, table)| Ok((name.clone(), to_json(table)?))).collect::<Result<BTreeMap<_, _>>>()?;
-        let plugins = Plugins::discover(&self.paths.plugins, nacre_bundled::PLUGINS, &self.paths.cache, &settings);
+        let plugins = Plugins::discover_within(&self.paths.plugins, nacre_bundled::PLUGINS, &self.paths.cache, &settings, self.policy());
         let context = self.clone();
         plugins.reach_by(Arc::new(move || Box::new(Backend::new(context.clone()))));
         Ok(plugins)
     }
 
-    /// Shows what a plugin logged, with `--debug`.
+    /// What the configuration says about all plugins.
+    pub(crate) fn policy(&self) -> Policy {
+        let (ceiling, trust) = (self.config.ceiling.clone(), self.config.trust.clone());
+        Policy { ceiling, trust, trusted: vec![SYSTEM_PLUGINS.into()] }
+    }
+
+    /// What is installed where plugins are installed.
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        Ok(Lock::read(&self.paths.install)?)
+    }
+
+    /// Keeps what a plugin logged, and shows it as far as `NACRE_LOG` or `--debug` say.
     pub(crate) fn show_log(&self, plugin: &Plugin) {
         let log = plugin.take_log();
-        if self.global.debug {
-            for entry in &log.entries {
-                let level = format!("{:?}", entry.level).to_lowercase();
-                let fields: String = entry.fields.iter().map(|field| format!(" {}={}", field.key, field.value)).collect();
-                warn(&format!("plugin {}: {level}: {}{fields}", plugin.name(), entry.message));
-            }
-            if log.dropped > 0 {
-                warn(&format!("plugin {}: {} more log entries were dropped", plugin.name(), log.dropped));
-            }
-        }
+        let shown = if self.global.debug { Some(Level::Debug) } else { self.paths.log };
+        plugin_log::show(plugin.name(), &log, shown);
+        plugin_log::keep(&self.paths.cache, plugin.name(), &log);
     }
 
     /// Who shows the progress of `action`.

@@ -13,7 +13,7 @@ pub(crate) struct Global {
     /// The folder that holds everything nacre keeps [env: NACRE_ROOT]
     #[arg(long, value_name = "FOLDER", global = true)]
     pub root: Option<PathBuf>,
-    /// The folder to look for plugins in, instead of the user's and the system's [env: NACRE_PLUGINS]
+    /// The folder to install plugins in and look for them, instead of the user's [env: NACRE_PLUGINS]
     #[arg(long, value_name = "FOLDER", global = true)]
     pub plugins: Option<PathBuf>,
     /// The configuration file, instead of the user's [env: NACRE_CONFIG]

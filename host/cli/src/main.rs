@@ -15,6 +15,8 @@ mod global;
 mod importing;
 mod output;
 mod paths;
+mod plugin_log;
+mod plugins;
 mod policy;
 mod screen;
 mod transfer;

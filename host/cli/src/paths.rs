@@ -7,7 +7,12 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::global::Global;
+use nacre_plugin::Level;
+
+use crate::{global::Global, plugin_log};
+
+/// The system's plugins folder: the organisation's.
+pub(crate) const SYSTEM_PLUGINS: &str = "/usr/lib/nacre/plugins";
 
 /// The folders and files that nacre uses.
 #[derive(Clone, Debug)]
@@ -16,6 +21,10 @@ pub(crate) struct Paths {
     pub root: PathBuf,
     /// Folders to look for plugins in, first wins.
     pub plugins: Vec<PathBuf>,
+    /// Where plugins are installed.
+    pub install: PathBuf,
+    /// What is shown of plugins' logs.
+    pub log: Option<Level>,
     /// Compiled plugins.
     pub cache: PathBuf,
     /// The user's configuration file, and whether it was named by hand.
@@ -40,16 +49,27 @@ impl Paths {
         let given = |option: &Option<PathBuf>, name| option.clone().or_else(|| variable(name));
         let config_named = given(&global.config, "NACRE_CONFIG");
         let root = given(&global.root, "NACRE_ROOT").or(default_root).context("neither HOME nor NACRE_ROOT is set: use --root FOLDER")?;
-        let plugins = match given(&global.plugins, "NACRE_PLUGINS") {
-            Some(folders) => env::split_paths(&folders).collect(),
-            // The system's first: a user's plugin does not take the place of the organisation's.
-            None => std::iter::once(PathBuf::from("/usr/lib/nacre/plugins")).chain(data.map(|data| data.join("plugins"))).collect(),
+        // The system's first: a user's plugin does not take the place of the organisation's.
+        let mut plugins = vec![PathBuf::from(SYSTEM_PLUGINS)];
+        let install = match given(&global.plugins, "NACRE_PLUGINS") {
+            Some(folders) => {
+                let folders: Vec<PathBuf> = env::split_paths(&folders).filter(|folder| folder.as_path() != SYSTEM_PLUGINS).collect();
+                plugins.extend(folders.iter().cloned());
+                folders.first().cloned().unwrap_or_else(|| SYSTEM_PLUGINS.into())
+            }
+            None => {
+                let own = data.as_ref().unwrap_or(&root).join("plugins");
+                plugins.push(own.clone());
+                own
+            }
         };
         let default_config = under("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("nacre/config.toml"));
         Ok(Self {
             cache: root.join("cache"),
             root,
             plugins,
+            install,
+            log: variable("NACRE_LOG").map_or(Ok(None), |word| plugin_log::level(&word.to_string_lossy()))?,
             config_named: config_named.is_some(),
             config: config_named.or(default_config),
             auth_files: auth_files(home.as_deref()),

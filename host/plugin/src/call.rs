@@ -97,6 +97,9 @@ where
         (Err(_), None) if state.watch.cancelled() => Err(Error::Data { plugin: plugin.name().into(), source: nacre_oci::Error::Cancelled }),
         (Err(error), None) => Err(explain(&error, &state, plugin).of(plugin.name())),
     };
+    if let Err(error) = &answer {
+        state.log.entries.push(LogEntry { level: Level::Error, message: format!("{} failed: {error}", function.name), fields: Vec::new() });
+    }
     keep_log(plugin, function, state);
     answer
 }

@@ -200,7 +200,7 @@ pub enum Fault {
 
 impl Fault {
     /// The error that says which plugin this is about.
-    pub(crate) fn of(self, plugin: &str) -> Error {
+    pub fn of(self, plugin: &str) -> Error {
         Error::Plugin { plugin: plugin.to_owned(), fault: self }
     }
 }

@@ -31,8 +31,8 @@ const MAX_CONFIG: u64 = 1 << 20;
 /// An artifact of which the component has not been fetched.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Preview {
-    /// The digest of its manifest.
-    pub digest: String,
+    /// The digest of the artifact's manifest, if it is in a registry.
+    pub digest: Option<String>,
     /// The digest of its component.
     pub component: String,
     /// The bytes of its component.
@@ -46,6 +46,8 @@ pub struct Preview {
     pub manifest: Option<Manifest>,
     /// Whether it comes with a signature.
     pub signed: bool,
+    /// Why it could not be run, as far as that was looked at.
+    pub problem: Option<String>,
 }
 
 /// The artifact's config.
@@ -111,13 +113,14 @@ pub fn preview(source: &dyn Source, name: &str, root: &Descriptor) -> Result<Pre
     let component = config.component.unwrap_or_default();
     let manifest = artifact.annotation(MANIFEST, manifest::MAX_BYTES).map(|text| Manifest::parse(&text)).transpose();
     Ok(Preview {
-        digest: artifact.root.digest.to_string(),
+        digest: Some(artifact.root.digest.to_string()),
         component: artifact.layer.digest.to_string(),
         size: artifact.layer.size,
         imports: component.imports,
         exports: component.exports,
         manifest: manifest.map_err(|fault| fault.of(name))?,
         signed: artifact.annotations.contains_key(SIGNATURE),
+        problem: None,
     })
 }
 

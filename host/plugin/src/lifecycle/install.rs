@@ -2,13 +2,16 @@
 //!
 //! A kill at any moment leaves the old plugin or the new one. What it leaves beside that is swept at the next change.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use crate::cache::Cache;
 use crate::capability::Capabilities;
+use crate::engine::Runtime;
 use crate::error::Fault;
 use crate::lifecycle::lock::{Lock, Locked, failed, installed, sync};
 use crate::lifecycle::package::Package;
@@ -31,6 +34,23 @@ pub struct Installation {
 
 /// What lies in the folder of installed plugins without being installed.
 pub type Leftover = PathBuf;
+
+/// Compiles a component into the cache folder `cache`, so that its first call is as fast as the next.
+///
+/// # Errors
+/// It cannot be compiled, or the folder is not safe.
+pub fn compile(component: &[u8], cache: &Path) -> Result<(), Fault> {
+    let runtime = Runtime::new(cache.to_owned());
+    Cache::open(cache)?.load(runtime.host()?, &sha256(component), || Ok(Cow::Borrowed(component))).map(drop)
+}
+
+/// Whether nobody else can write the cache folder. One that is not there is safe.
+///
+/// # Errors
+/// Somebody can; the text says how to change that.
+pub fn check_cache(cache: &Path) -> Result<(), Fault> {
+    if cache.exists() { Cache::open(cache).map(drop) } else { Ok(()) }
+}
 
 /// Installs a package in the plugins folder `dir`, in place of another version of it.
 ///

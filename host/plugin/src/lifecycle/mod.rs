@@ -11,7 +11,7 @@ mod lock;
 mod package;
 mod trust;
 
-pub use install::{Installation, Leftover, install, leftovers, remove, set_enabled};
+pub use install::{Installation, Leftover, check_cache, compile, install, leftovers, remove, set_enabled};
 pub use lock::{LOCK_FILE, Lock, Locked};
 pub(crate) use package::MAX_SIGNATURE;
 pub use package::Package;

@@ -8,6 +8,7 @@ use wasmparser::Parser;
 use crate::capability::Capabilities;
 use crate::check::Surface;
 use crate::error::Fault;
+use crate::lifecycle::artifact::Preview;
 use crate::lifecycle::{componentize, embed};
 use crate::manifest::{self, Manifest};
 use crate::plugin::{MAX_WASM, read_capped, sha256};
@@ -88,6 +89,25 @@ impl Package {
         let component = componentize::component(&self.wasm)?;
         Surface::read(&component)?.check(&self.manifest)?;
         if self.embedded { Ok(component.into_owned()) } else { embed::write(&component, &self.text) }
+    }
+
+    /// What is known of it, without running it.
+    ///
+    /// # Errors
+    /// It is no component and cannot become one.
+    pub fn preview(&self) -> Result<Preview, Fault> {
+        let surface = Surface::read(&componentize::component(&self.wasm)?)?;
+        let problem = surface.check(&self.manifest).err().map(|fault| fault.to_string());
+        Ok(Preview {
+            digest: self.digest.clone(),
+            component: self.component_digest(),
+            size: self.wasm.len() as u64,
+            imports: surface.imports,
+            exports: surface.exports,
+            manifest: Some(self.manifest.clone()),
+            signed: self.signature.is_some(),
+            problem,
+        })
     }
 
     /// Whether it is a core module, which changes when it becomes a component.

@@ -65,6 +65,11 @@ impl Trust {
         self.keys.iter().any(|key| key_id(key).as_deref() == Some(signer))
     }
 
+    /// The keys that are none.
+    pub fn bad_keys(&self) -> impl Iterator<Item = &String> {
+        self.keys.iter().filter(|key| PublicKey::from_base64(key).is_err())
+    }
+
     fn signer(&self, package: &Package) -> Result<String, String> {
         let text = package.signature.as_deref().ok_or("is not signed: ask its author to sign it with minisign")?;
         if !package.embedded {
