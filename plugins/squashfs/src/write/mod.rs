@@ -12,7 +12,7 @@ pub mod xattrs;
 
 use nacre_sdk::bytes::{Block, Codec};
 use nacre_sdk::files::{Entry, Kind};
-use nacre_sdk::{Error, Options, invalid, size};
+use nacre_sdk::{Error, Options, invalid};
 
 use crate::read::STORED;
 use crate::read::superblock::{BLOCK_LOG, MAGIC, NO_TABLE, SIZE};
@@ -68,7 +68,7 @@ impl Format {
             Some(other) => return Err(invalid("bad-value", format!("invalid option 'compress={other}': want zstd, gzip, xz or lz4"))),
         };
         let block = opts.one("block")?.unwrap_or("128KiB");
-        let log = size::parse(block).filter(|size| size.is_power_of_two()).map(|size| size.trailing_zeros() as u16);
+        let log = block_size(block).filter(|size| size.is_power_of_two()).map(|size| size.trailing_zeros() as u16);
         let block_log = log
             .filter(|log| BLOCK_LOG.contains(log))
             .ok_or_else(|| invalid("bad-value", format!("invalid option 'block={block}': want a power of 2 from 4KiB to 1MiB")))?;
@@ -165,6 +165,19 @@ impl Format {
         bytes.extend(places.iter().flat_map(|field| field.to_le_bytes()));
         bytes
     }
+}
+
+/// Bytes from `128KiB`, `128K`, `1MiB`, `1M` or `131072`, as `mksquashfs -b` takes them.
+fn block_size(text: &str) -> Option<u32> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "" => 1,
+        "K" | "k" | "KiB" => 1 << 10,
+        "M" | "m" | "MiB" => 1 << 20,
+        _ => return None,
+    };
+    number.parse::<u32>().ok()?.checked_mul(scale)
 }
 
 /// Says which file an error is about.
