@@ -21,6 +21,6 @@ pub use bytes::{Bytes, Piece, Reader, Spool};
 pub use codec::Codec;
 pub use encode::Encoder;
 pub use entry::{Entry, Kind, MAX_ID, Xattr};
-pub use layer::{Compression, Layer, LayerWriter};
+pub use layer::{Compression, Ended, Layer, LayerWriter};
 pub use tar::{Member, TarReader, TarWriter};
 pub use tree::{Node, Tree};

@@ -136,14 +136,34 @@ impl LayerWriter {
     /// # Errors
     /// If it is spoilt or cannot be stored.
     pub fn finish(self) -> Result<Layer> {
-        let stored = match self.state {
-            State::Whole(stored) => *stored,
-            State::Spoilt => return Err(spoilt()),
-            State::Fresh(staged) => end(TarWriter::new(Pipeline::new(staged, self.compression)))?,
-            State::Entries { tar, .. } => end(*tar)?,
-        };
-        stored.staged.commit(&stored.layer.descriptor)?;
-        Ok(stored.layer)
+        self.end()?.commit()
+    }
+
+    /// Ends the layer without committing it: for an image that is to be there with all of its layers or not at all.
+    ///
+    /// # Errors
+    /// If it is spoilt or cannot be written.
+    pub fn end(self) -> Result<Ended> {
+        match self.state {
+            State::Whole(stored) => Ok(Ended(*stored)),
+            State::Spoilt => Err(spoilt()),
+            State::Fresh(staged) => end(TarWriter::new(Pipeline::new(staged, self.compression))).map(Ended),
+            State::Entries { tar, .. } => end(*tar).map(Ended),
+        }
+    }
+}
+
+/// A layer that is written, but not committed. Dropping it throws it away.
+pub struct Ended(Stored);
+
+impl Ended {
+    /// Commits it.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub fn commit(self) -> Result<Layer> {
+        self.0.staged.commit(&self.0.layer.descriptor)?;
+        Ok(self.0.layer)
     }
 }
 

@@ -96,8 +96,10 @@ impl Header {
     }
 }
 
-/// Digits between blanks and NULs.
+/// Digits between blanks and NULs. (Of those in front, some old programs left one, which Go's and GNU's tar skip.)
 fn octal(field: &[u8]) -> Option<i64> {
+    let begin = field.iter().position(|byte| !matches!(byte, 0 | b' ')).unwrap_or(field.len());
+    let field = &field[begin..];
     let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
     let text = std::str::from_utf8(&field[..end]).ok()?.trim_matches(' ');
     if text.is_empty() {

@@ -282,7 +282,8 @@ impl<R: Read> TarReader<R> {
     fn kind(&self, flag: u8, folder: bool, path: &[u8], sparse: bool) -> io::Result<Kind> {
         let kind = match flag {
             // Before POSIX, a folder was a file whose name ends in a slash.
-            b'0' | 0 | b'7' if folder => Kind::Directory,
+            0 if folder => Kind::Directory,
+            b'0' | b'7' if folder => return Err(self.bad_at(path, "it is a file for some readers and a folder for others").into()),
             b'0' | 0 | b'7' => Kind::File,
             b'1' => Kind::Hardlink,
             b'2' => Kind::Symlink,

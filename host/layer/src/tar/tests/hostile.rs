@@ -47,6 +47,7 @@ fn headers_that_readers_could_disagree_on_are_refused() {
     refused(&file(long(long(Build::new()))));
     refused(&file(pax().pax(&[("mtime", b"1")])));
     refused(&file(long(Build::new().pax(&[("size", b"512")]))));
+    refused(&Build::new().member(b'0', "folder/", b"").end());
     refused(&pax().end());
     refused(&long(Build::new()).end());
     refused(&file(Build::new().member(b'g', "global", b"13 path=evil\n")));
@@ -99,6 +100,7 @@ fn numbers_that_are_none_and_absurd_sizes_are_refused() {
     );
     refused(&Build::new().raw(b'0', "x", b"", |header| header.set(MTIME, b"yesterday")).end());
     refused(&Build::new().raw(b'3', "x", b"", |header| header.set(MAJOR, b"9")).end());
+    refused(&Build::new().raw(b'0', "x", b"", |header| header.set(UID, b"1 2")).end());
     refused(&Build::new().raw(b'L', "x", b"", |header| assert!(header.set_number(SIZE, 2 << 20))).end());
 }
 
@@ -155,4 +157,12 @@ fn names_of_old_tars() {
     let tar = Build::new().raw(0, "folder/", b"", v7).raw(0, "folder/file", b"1", v7).raw(b'7', "contiguous", b"", v7).end();
     let kinds: Vec<Kind> = read(TarReader::new(tar.as_slice())).unwrap().iter().map(|(member, _)| member.entry.kind).collect();
     assert_eq!(kinds, [Kind::Directory, Kind::File, Kind::File]);
+}
+
+#[test]
+fn numbers_of_old_tars() {
+    for field in [b"  17 \0  ".as_slice(), b"\x0017\0\0\0\0\0", b"0000017\0", b"17      ", b"17\0junk!"] {
+        let tar = Build::new().raw(b'0', "x", b"", |header| header.set(UID, &field[..8])).end();
+        assert_eq!(read(TarReader::new(tar.as_slice())).unwrap()[0].0.entry.uid, 0o17, "{field:?}");
+    }
 }
