@@ -8,11 +8,13 @@ mod commands;
 mod config;
 mod copy;
 mod faults;
+mod filesystems;
 mod fixture;
 mod help;
 mod history;
 mod hostile;
 mod images;
+mod import;
 mod inspect;
 mod login;
 mod peers;
@@ -29,6 +31,7 @@ mod support;
 mod system;
 mod tag;
 mod terminal;
+mod trees;
 
 /// A file that no `mod` names would be a test that never runs.
 #[test]
