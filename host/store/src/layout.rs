@@ -11,8 +11,8 @@ use std::{
 use nacre_oci::{Algorithm, Digest, Error, Result};
 
 pub(crate) const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
-/// What may stand in a root whose making was interrupted.
-const OWN: [&str; 7] = ["oci-layout", "blobs", "ingest", "lock", "meta.db", "meta.db-wal", "meta.db-shm"];
+/// What may stand in a root whose making was interrupted, or in which plugins were installed before.
+const OWN: [&str; 9] = ["oci-layout", "blobs", "ingest", "lock", "meta.db", "meta.db-wal", "meta.db-shm", "cache", "plugins"];
 
 /// The paths under one root.
 #[derive(Clone)]
