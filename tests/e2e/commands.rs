@@ -9,7 +9,7 @@ use nacre_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::fixture::{guest, install, put};
+use crate::fixture::{assert_whole, guest, install, put};
 
 /// A tar of files with their content, and of links with `->` in front of what they lead to.
 fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -222,4 +222,69 @@ fn names_in_an_image_cannot_touch_the_terminal() {
         assert!(!output.stdout.contains(['\u{1b}', '\u{202e}']), "{line}: {:?}", output.stdout);
         assert!(!output.lines().iter().any(|line| line.starts_with("FAKE")), "{}", output.stdout);
     }
+}
+
+/// A command that reaches what it is told to, installed with these capabilities.
+fn with_reach(sandbox: &Sandbox, capabilities: &str) {
+    let manifest = "plugin = { name = 'acme/reach', version = '1.0.0', api = '0.1' }\n[[command]]\nname = 'reach'\nabout = 'x'\ntable = true\n\
+                    argument = [{ name = 'what', help = 'x', required = true }, { name = 'with', help = 'x' }]\n";
+    let folder = sandbox.path("reach");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("plugin.toml"), format!("{manifest}[capabilities]\n{capabilities}")).unwrap();
+    fs::write(folder.join("plugin.wasm"), guest("tests/guests", "reach")).unwrap();
+    sandbox.nacre(["plugin", "install", "--yes", "reach"]).ok();
+}
+
+#[test]
+fn a_command_reaches_the_store_registries_the_network_and_files() {
+    let sandbox = with_app();
+    let server = sandbox.serve();
+    let address = server.address();
+    with_reach(&sandbox, &format!("store = 'write'\nregistries = ['{address}']\nnet = ['{address}', 'localhost:1']\ncontext = ['src/**']"));
+    fs::create_dir_all(sandbox.path("src")).unwrap();
+    fs::write(sandbox.path("src/a"), "content").unwrap();
+    let says = |what: &str, with: &str| sandbox.nacre(["reach", what, with]).ok().stdout.trim_end().to_owned();
+    assert_eq!(says("list", ""), "docker.io/library/app:1");
+    assert_eq!(says("open", "app:1"), "app:1 2 etc,etc/hello,etc/link,etc/loop,lib,lib/big,new,new/file,old,way");
+    let made = says("make", "made:1");
+    assert_eq!(sandbox.nacre(["inspect", "-f", "{{.Id}}", "made:1"]).ok().stdout.trim_end(), made);
+    assert_eq!(sandbox.nacre(["cat", "made:1", "etc/made"]).ok().stdout, "hi");
+    sandbox.nacre(["tag", "made:1", "it"]).ok();
+    assert_eq!((says("tag", "made:2"), says("remove", "made:2")), ("tagged".into(), "Untagged: made:2".into()));
+    assert_eq!(says("tags", &server.name("app")), "1");
+    assert!(says("pull", &server.name("app:1")).ends_with(" 2 etc,etc/hello,etc/link,etc/loop,lib,lib/big,new,new/file,old,way"));
+    assert_eq!(says("fetch", &format!("http://{address}/v2/")), "{}");
+    assert_eq!((says("files", ""), says("read", "src/a")), ("src/a".into(), "content".into()));
+    assert_eq!(says("confirm", "Really"), "false", "nobody can be asked");
+    let table = sandbox.nacre(["reach", "table", "A,B,CreatedAt,Size,E,F", "--format", "table {{.CreatedAt}}\\t{{.Size}}"]).ok();
+    assert_eq!(table.stdout, "CREATED AT   SIZE\n-1           7.8MB\n");
+    sandbox.nacre(["reach", "exit"]).fails(7);
+    for (what, with, why) in [
+        ("open", "ghost", "not found: image 'ghost'"),
+        ("tags", "nginx", "denied: not allowed to speak to the registry docker.io"),
+        ("fetch", "http://localhost:1/", "input or output failed: fetch http://localhost:1/ failed"),
+        ("fetch", "http://localhost:2/", "denied: not allowed to fetch from localhost:2"),
+        ("read", "reach/plugin.toml", "denied: not allowed to read the file reach/plugin.toml"),
+        ("tag", "NOT A NAME", "invalid reference"),
+    ] {
+        let output = sandbox.nacre(["reach", what, with]).fails(1);
+        assert!(output.stderr.starts_with(&format!("nacre: plugin acme/reach: {why}")), "{what} {with}: {}", output.stderr);
+    }
+    assert_whole(&sandbox);
+}
+
+#[test]
+fn what_a_command_changes_is_under_the_rules() {
+    let sandbox = with_app();
+    with_reach(&sandbox, "store = 'write'\nregistries = ['*']\nnet = ['a.example']\ncontext = ['**']");
+    sandbox.nacre(["tag", "app:1", "it"]).ok();
+    let rules = "[plugins.rules]\ndeny = ['docker.io/library/bad']\n\
+                 [[plugins.rules.rule]]\nname = 'keep'\nimages = ['docker.io/library/it']\noperations = ['remove']\ndeny = ['**']\n";
+    fs::write(sandbox.config(), rules).unwrap();
+    for (what, with) in [("make", "bad:1"), ("tag", "bad:1"), ("remove", "it")] {
+        let output = sandbox.nacre(["reach", what, with]).fails(1);
+        assert!(output.stderr.contains("denied by nacre/rules"), "{what}: {}", output.stderr);
+    }
+    assert_eq!(sandbox.nacre(["reach", "list"]).ok().stdout.split_whitespace().count(), 1);
+    sandbox.nacre(["reach", "tag", "good:1"]).ok();
 }
