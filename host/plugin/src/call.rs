@@ -133,6 +133,7 @@ where
     let exports = instance.get_export_index(&mut *store, None, interface).ok_or_else(missing)?;
     let export = instance.get_export_index(&mut *store, Some(&exports), name).ok_or_else(missing)?;
     let function = instance.get_typed_func::<P, (R,)>(&mut *store, &export)?;
+    store.data_mut().called = true;
     Ok(function.call(store, params)?.0)
 }
 
@@ -154,18 +155,20 @@ fn explain(error: &wasmtime::Error, state: &State, plugin: &Plugin) -> Fault {
         // Rust keeps a stack in memory too, which ends below address 0.
         Some(Trap::MemoryOutOfBounds) => Fault::Crash("it used memory that is not there, as recursion without end does".into()),
         Some(trap) => Fault::Crash(last_words(state).unwrap_or_else(|| trap.to_string())),
-        None => explain_text(&error.root_cause().to_string()),
+        None => explain_text(&error.root_cause().to_string(), state.called),
     }
 }
 
-/// Wasmtime's errors without a type of their own.
-fn explain_text(cause: &str) -> Fault {
+/// Wasmtime's errors without a type of their own. Once the plugin is `called` they say how its data is none.
+fn explain_text(cause: &str, called: bool) -> Fault {
     if cause.contains("too much data is being copied") {
         Fault::Answer("more data than fits an answer".into())
     } else if cause.contains("resource table") {
         Fault::Resources("handles".into())
     } else if cause.contains("count too high") {
         Fault::Resources("instances, tables or memories".into())
+    } else if called {
+        Fault::Rules(one_line(cause))
     } else {
         Fault::Call(one_line(cause))
     }

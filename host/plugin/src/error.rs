@@ -169,6 +169,9 @@ pub enum Fault {
     /// The component cannot be compiled.
     #[error("cannot be compiled: {0}")]
     Compile(String),
+    /// What it passes or returns is not of its interface's types.
+    #[error("broke the rules of its interface: {0}; nothing of its answer was used; report it to its author")]
+    Rules(String),
     /// The component cannot be linked or called.
     #[error("cannot be called: {0}")]
     Call(String),

@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) watch: Watch,
     /// What it can reach beside its arguments.
     pub(crate) outside: Outside,
+    /// The plugin is linked and its function runs: what goes wrong from here on is its own doing.
+    pub(crate) called: bool,
     wasi: WasiCtx,
 }
 
@@ -57,6 +59,7 @@ impl State {
             limiter: Limiter::new(limits),
             clock: Arc::new(Clock::new(limits.time)),
             log: Log::default(),
+            called: false,
             wasi: wasi::inert(&printed),
             printed,
             settings,
