@@ -89,6 +89,12 @@ pub fn to_text(path: &[u8]) -> String {
     text
 }
 
+/// A path for messages, cut off if it is very long.
+pub(crate) fn shown(path: &[u8]) -> String {
+    const LONG: usize = 200;
+    if path.len() > LONG { format!("{}…", to_text(&path[..LONG])) } else { to_text(path) }
+}
+
 /// The bytes of a path that [`to_text`] spelt.
 pub fn from_text(text: &str) -> Vec<u8> {
     let mut path = Vec::with_capacity(text.len());

@@ -30,7 +30,7 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Circles => f.write_str("its symbolic links go round in circles"),
-            Self::Blocked(path) => write!(f, "{} on the way to it is no folder", path::to_text(path)),
+            Self::Blocked(path) => write!(f, "{} on the way to it is no folder", path::shown(path)),
             Self::Long => f.write_str("its path grows beyond 4096 bytes by symbolic links"),
         }
     }

@@ -135,7 +135,7 @@ impl Applying {
         let target = resolve::place(link, |path| self.find(path)).map_err(|why| bad(entry, format!("of its link, {why}")))?;
         match self.names.get(&target) {
             Some(name) if !self.is_folder(name.file) => Ok(name.file),
-            _ => Err(bad(entry, format!("it is a hard link to {}, which is no file", path::to_text(&target)))),
+            _ => Err(bad(entry, format!("it is a hard link to {}, which is no file", path::shown(&target)))),
         }
     }
 

@@ -55,8 +55,8 @@ pub struct Layer {
     pub diff_id: Digest,
 }
 
-/// A layer that is not committed yet.
-struct Stored {
+/// A layer that is written, but not committed. Dropping it throws it away.
+pub struct Ended {
     layer: Layer,
     staged: Box<dyn Staged>,
 }
@@ -72,7 +72,7 @@ pub struct LayerWriter {
 enum State {
     Fresh(Box<dyn Staged>),
     Entries { tar: Box<TarWriter<Pipeline>>, names: Names },
-    Whole(Box<Stored>),
+    Whole(Box<Ended>),
     Spoilt,
 }
 
@@ -145,16 +145,13 @@ impl LayerWriter {
     /// If it is spoilt or cannot be written.
     pub fn end(self) -> Result<Ended> {
         match self.state {
-            State::Whole(stored) => Ok(Ended(*stored)),
+            State::Whole(stored) => Ok(*stored),
             State::Spoilt => Err(spoilt()),
-            State::Fresh(staged) => end(TarWriter::new(Pipeline::new(staged, self.compression))).map(Ended),
-            State::Entries { tar, .. } => end(*tar).map(Ended),
+            State::Fresh(staged) => end(TarWriter::new(Pipeline::new(staged, self.compression))),
+            State::Entries { tar, .. } => end(*tar),
         }
     }
 }
-
-/// A layer that is written, but not committed. Dropping it throws it away.
-pub struct Ended(Stored);
 
 impl Ended {
     /// Commits it.
@@ -162,12 +159,12 @@ impl Ended {
     /// # Errors
     /// If it cannot be stored.
     pub fn commit(self) -> Result<Layer> {
-        self.0.staged.commit(&self.0.layer.descriptor)?;
-        Ok(self.0.layer)
+        self.staged.commit(&self.layer.descriptor)?;
+        Ok(self.layer)
     }
 }
 
-fn end(mut tar: TarWriter<Pipeline>) -> Result<Stored> {
+fn end(mut tar: TarWriter<Pipeline>) -> Result<Ended> {
     let ended = tar.end();
     let pipeline = tar.into_inner();
     match ended {

@@ -82,7 +82,7 @@ impl Names {
                     _ => {
                         return Err(bad(
                             entry,
-                            format!("it is a hard link to {}, which is no earlier file of the layer", path::to_text(&target)),
+                            format!("it is a hard link to {}, which is no earlier file of the layer", path::shown(&target)),
                         ));
                     }
                 };
@@ -130,5 +130,5 @@ pub(crate) fn below(folder: &[u8]) -> std::ops::Range<Vec<u8>> {
 }
 
 pub(crate) fn bad(entry: &Entry, why: impl ToString) -> Error {
-    Error::malformed(format!("the entry '{}'", entry.name()), why)
+    Error::malformed(format!("the entry '{}'", path::shown(&entry.path)), why)
 }

@@ -10,7 +10,7 @@ use nacre_oci::{Descriptor, Hasher, Staged};
 use crate::{
     codec::CHUNK,
     layer::{
-        Compression, Layer, Stored,
+        Compression, Ended, Layer,
         pipe::{Chunk, Output, Worker, gone, hashing, storing},
     },
 };
@@ -41,7 +41,7 @@ impl Pipeline {
     }
 
     /// Ends the layer; it is stored, but not committed.
-    pub(crate) fn finish(mut self) -> io::Result<Stored> {
+    pub(crate) fn finish(mut self) -> io::Result<Ended> {
         if !self.buffer.is_empty() {
             // If that fails, the threads say why.
             _ = self.send_buffer();
@@ -52,7 +52,7 @@ impl Pipeline {
             None => hasher.digest(),
         };
         let descriptor = Descriptor::new(self.compression.media_type(), hasher.digest(), hasher.count());
-        Ok(Stored { layer: Layer { descriptor, diff_id }, staged })
+        Ok(Ended { layer: Layer { descriptor, diff_id }, staged })
     }
 
     /// Why a thread failed, if `error` says only that one did.

@@ -7,14 +7,14 @@ use nacre_oci::{Descriptor, Digest, Staged};
 use crate::{
     Bytes, Codec, TarReader,
     layer::{
-        Compression, Layer, Stored,
+        Compression, Ended, Layer,
         pipe::{Tee, Worker, hashing, read_chunk, storing},
         pipeline::Pipeline,
     },
 };
 
 /// Stores a tar. gzip and zstd stay as they are, as in Docker; anything else gets `compression`.
-pub(crate) fn store(source: &Bytes, staged: Box<dyn Staged>, compression: Compression) -> io::Result<Stored> {
+pub(crate) fn store(source: &Bytes, staged: Box<dyn Staged>, compression: Compression) -> io::Result<Ended> {
     let mut reader = source.reader_from_start()?;
     let mut head = Vec::new();
     (&mut reader).take(Codec::HEAD as u64).read_to_end(&mut head)?;
@@ -29,7 +29,7 @@ pub(crate) fn store(source: &Bytes, staged: Box<dyn Staged>, compression: Compre
 }
 
 /// Compressed bytes go to the store as they are, and at the same time through the decoder to be checked and hashed.
-fn keep(mut reader: impl Read, staged: Box<dyn Staged>, compression: Compression, codec: Codec) -> io::Result<Stored> {
+fn keep(mut reader: impl Read, staged: Box<dyn Staged>, compression: Compression, codec: Codec) -> io::Result<Ended> {
     let store = storing(staged, None);
     let plain = Worker::spawn(move |chunks| diff_id(codec.reader(chunks)?));
     loop {
@@ -42,7 +42,7 @@ fn keep(mut reader: impl Read, staged: Box<dyn Staged>, compression: Compression
     let output = store.finish()?;
     let diff_id = plain.finish()?;
     let descriptor = Descriptor::new(compression.media_type(), output.hasher.digest(), output.hasher.count());
-    Ok(Stored { layer: Layer { descriptor, diff_id }, staged: output.staged })
+    Ok(Ended { layer: Layer { descriptor, diff_id }, staged: output.staged })
 }
 
 /// The digest of a tar that is checked on the way.
@@ -52,7 +52,7 @@ fn diff_id(plain: impl Read) -> io::Result<Digest> {
     Ok(hash.finish()?.digest())
 }
 
-fn recompress(plain: impl Read, staged: Box<dyn Staged>, compression: Compression) -> io::Result<Stored> {
+fn recompress(plain: impl Read, staged: Box<dyn Staged>, compression: Compression) -> io::Result<Ended> {
     let pipeline = Pipeline::new(staged, compression);
     match check(plain, |chunk| pipeline.send(chunk)) {
         Ok(()) => pipeline.finish(),

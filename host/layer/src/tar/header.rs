@@ -6,7 +6,7 @@ use crate::tar::BLOCK;
 pub(crate) struct Header(pub(crate) [u8; BLOCK as usize]);
 
 /// Where a field lies.
-type Field = std::ops::Range<usize>;
+pub(super) type Field = std::ops::Range<usize>;
 
 pub(crate) const NAME: Field = 0..100;
 pub(crate) const MODE: Field = 100..108;

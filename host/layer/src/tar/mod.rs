@@ -1,11 +1,13 @@
 //! tar: POSIX' ustar and pax, and what GNU tar adds.
 
 mod header;
+mod member;
 mod pax;
 mod reader;
 mod writer;
 
-pub use reader::{Member, TarReader};
+pub use member::Member;
+pub use reader::TarReader;
 pub use writer::TarWriter;
 
 /// Everything in a tar comes in blocks of this many bytes.

@@ -3,21 +3,17 @@
 //! The rules are those of Go's and GNU's tar where they agree; where readers could disagree about what an archive
 //! holds, it is refused.
 
-use std::{
-    io::{self, Read},
-    mem,
-};
+use std::io::{self, Read};
 
 use nacre_oci::Error;
 
 use crate::{
-    Entry, Kind,
     bytes::skip_by_reading,
-    entry::MAX_ID,
     path,
     tar::{
-        BLOCK, OPAQUE, WHITEOUT,
-        header::{GID, Header, LINK, MAJOR, MINOR, MODE, MTIME, SIZE, UID},
+        BLOCK,
+        header::{Header, SIZE},
+        member::{Fault, Member, Next, describe},
         padding,
         pax::Pax,
     },
@@ -28,15 +24,6 @@ const MAX_EXTENSION: u64 = 1 << 20;
 /// The most members, and the most bytes of all their names and attributes.
 const MAX_MEMBERS: u64 = 4 << 20;
 const MAX_NAMES: u64 = 512 << 20;
-
-/// One member of a tar.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// What its headers say.
-    pub entry: Entry,
-    /// Where its content begins in the tar.
-    pub offset: u64,
-}
 
 /// Reads members in order; as a [`Read`] it yields the current member's content.
 pub struct TarReader<R> {
@@ -59,14 +46,6 @@ enum State {
     Reading,
     Ended,
     Failed,
-}
-
-/// What extension headers said about the member that follows.
-#[derive(Default)]
-struct Next {
-    pax: Option<Pax>,
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
 }
 
 impl<R: Read> TarReader<R> {
@@ -162,8 +141,7 @@ impl<R: Read> TarReader<R> {
                 return self.member(&header, size, next).map(Some);
             }
         }
-        let dangling = next.pax.is_some() || next.name.is_some() || next.link.is_some();
-        if dangling { Err(self.bad("an extended header has no member").into()) } else { Ok(None) }
+        if next.is_empty() { Ok(None) } else { Err(self.bad("an extended header has no member").into()) }
     }
 
     fn pass(&mut self, count: u64) -> io::Result<()> {
@@ -252,82 +230,12 @@ impl<R: Read> TarReader<R> {
 
     /// The member whose own header this is.
     fn member(&mut self, header: &Header, own: u64, next: Next) -> io::Result<Member> {
-        let Next { pax, name, link } = next;
-        let pax = pax.unwrap_or_default();
-        if (name.is_some() && pax.path.is_some()) || (link.is_some() && pax.link.is_some()) {
-            return Err(self.bad("a GNU and a PAX header name one member").into());
-        }
-        let name = name.or_else(|| pax.path.clone()).unwrap_or_else(|| header.name());
-        let folder = name.ends_with(b"/");
-        let path = path::tidy(&name).map_err(|why| self.bad(&format!("{why}: {}", path::to_text(&name))))?;
-        let kind = self.kind(header.kind(), folder, &path, pax.sparse)?;
-        let size = pax.size.unwrap_or(own);
-        if kind != Kind::File && size != 0 {
-            return Err(self.bad_at(&path, "a link, folder or device claims to have content").into());
-        }
-        let link = link.or_else(|| pax.link.clone()).unwrap_or_else(|| header.text(LINK).to_vec());
-        let mut entry = Entry { size: if kind == Kind::File { size } else { 0 }, ..Entry::new(path, kind) };
-        self.fill(&mut entry, header, pax, link)?;
-        if self.layer {
-            whiteout(&mut entry).map_err(|why| self.bad_at(&entry.path, why))?;
-        }
+        let (entry, size) = describe(header, own, next, self.layer).map_err(|(name, fault)| self.refuse(&name, fault))?;
         self.count(1, (entry.path.len() + entry.link.as_ref().map_or(0, Vec::len)) as u64)?;
-        self.left = size;
-        self.padding = padding(size);
-        self.position.checked_add(size).and_then(|end| end.checked_add(BLOCK)).ok_or_else(|| self.bad("a member is absurdly large"))?;
+        (self.left, self.padding) = (size, padding(size));
+        let end = self.position.checked_add(size).and_then(|end| end.checked_add(BLOCK));
+        end.ok_or_else(|| self.bad("a member is absurdly large"))?;
         Ok(Member { entry, offset: self.position })
-    }
-
-    /// What the type flag says.
-    fn kind(&self, flag: u8, folder: bool, path: &[u8], sparse: bool) -> io::Result<Kind> {
-        let kind = match flag {
-            // Before POSIX, a folder was a file whose name ends in a slash.
-            0 if folder => Kind::Directory,
-            b'0' | b'7' if folder => return Err(self.bad_at(path, "it is a file for some readers and a folder for others").into()),
-            b'0' | 0 | b'7' => Kind::File,
-            b'1' => Kind::Hardlink,
-            b'2' => Kind::Symlink,
-            b'3' => Kind::CharDevice,
-            b'4' => Kind::BlockDevice,
-            b'5' => Kind::Directory,
-            b'6' => Kind::Fifo,
-            b'S' => return Err(self.sparse(path).into()),
-            _ => return Err(self.bad_at(path, "it is of a kind that nacre does not know").into()),
-        };
-        if sparse { Err(self.sparse(path).into()) } else { Ok(kind) }
-    }
-
-    fn fill(&self, entry: &mut Entry, header: &Header, pax: Pax, link: Vec<u8>) -> io::Result<()> {
-        let number = |field, what: &str| header.number(field).ok_or_else(|| self.bad_at(&entry.path, &format!("its {what} is no number")));
-        let id = |given: Option<i64>, field, what: &str| -> io::Result<u32> {
-            let id = given.map_or_else(|| number(field, what), Ok)?;
-            let fits = u32::try_from(id).ok().filter(|id| *id <= MAX_ID);
-            Ok(fits.ok_or_else(|| self.bad_at(&entry.path, &format!("its {what} {id} is outside 0 to {MAX_ID}")))?)
-        };
-        let (uid, gid) = (id(pax.uid, UID, "owner")?, id(pax.gid, GID, "group")?);
-        let mode = u32::try_from(number(MODE, "mode")? & 0o7777).expect("twelve bits");
-        let (mtime, nanos) = match pax.mtime {
-            Some(time) => time,
-            None => (number(MTIME, "time")?, 0),
-        };
-        let link = match entry.kind {
-            Kind::Symlink if link.is_empty() || link.len() > path::MAX => {
-                return Err(self.bad_at(&entry.path, "its link has no text, or too much").into());
-            }
-            Kind::Symlink => Some(link),
-            Kind::Hardlink => Some(path::tidy(&link).map_err(|why| self.bad_at(&entry.path, &format!("of its link, {why}")))?),
-            _ => None,
-        };
-        let device = match entry.kind {
-            Kind::CharDevice | Kind::BlockDevice => {
-                let small = |number: i64| u32::try_from(number).map_err(|_| self.bad_at(&entry.path, "its device number is none"));
-                Some((small(number(MAJOR, "device number")?)?, small(number(MINOR, "device number")?)?))
-            }
-            _ => None,
-        };
-        *entry =
-            Entry { mode, uid, gid, mtime, nanos, link, device, xattrs: pax.xattrs, ..mem::replace(entry, Entry::new([], Kind::File)) };
-        Ok(())
     }
 
     /// Counts members and what is kept of them.
@@ -341,11 +249,6 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
-    fn sparse(&self, path: &[u8]) -> Error {
-        let what = format!("the sparse file {} in {}", path::to_text(path), self.name);
-        Error::Unsupported { what, why: "make the archive again without --sparse".into() }
-    }
-
     fn cut(&self, error: io::Error) -> io::Error {
         let plain = error.kind() == io::ErrorKind::UnexpectedEof && error.get_ref().is_none();
         if plain { self.bad("it is truncated").into() } else { error }
@@ -355,8 +258,15 @@ impl<R: Read> TarReader<R> {
         Error::malformed(&self.name, format!("{why} (at byte {})", self.position))
     }
 
-    fn bad_at(&self, path: &[u8], why: &str) -> Error {
-        Error::malformed(format!("{} in {}", path::to_text(path), self.name), why)
+    fn refuse(&self, name: &[u8], fault: Fault) -> Error {
+        let what = format!("{} in {}", path::shown(name), self.name);
+        match fault {
+            Fault::Malformed(why) => Error::malformed(what, why),
+            Fault::Sparse => {
+                let what = format!("the sparse file {what}");
+                Error::Unsupported { what, why: "make the archive again without --sparse".into() }
+            }
+        }
     }
 }
 
@@ -380,20 +290,4 @@ impl<R: Read> Read for TarReader<R> {
 fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.truncate(bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len()));
     bytes
-}
-
-/// Makes an entry that a layer's rules call a whiteout one (image specification, `layer.md`, "Whiteouts").
-fn whiteout(entry: &mut Entry) -> Result<(), &'static str> {
-    let Some((folder, name)) = path::split(&entry.path) else { return Ok(()) };
-    let Some(gone) = name.strip_prefix(WHITEOUT) else { return Ok(()) };
-    let (path, kind) = if name == OPAQUE { (folder.to_vec(), Kind::Opaque) } else { (path::join(folder, gone), Kind::Whiteout) };
-    if kind == Kind::Whiteout && matches!(gone, b"" | b"." | b"..") {
-        return Err("it is a whiteout of nothing that can be");
-    }
-    entry.path = path;
-    entry.kind = kind;
-    entry.size = 0;
-    entry.link = None;
-    entry.device = None;
-    Ok(())
 }

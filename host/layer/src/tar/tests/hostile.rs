@@ -3,7 +3,7 @@ use crate::{Kind, TarReader, tar::header::*};
 
 fn refused(tar: &[u8]) -> String {
     let error = read(TarReader::new(tar).as_layer()).expect_err("it was accepted").to_string();
-    assert!(!error.contains('\n'), "{error}");
+    assert!(!error.contains('\n') && error.len() < 500, "{error}");
     error
 }
 
