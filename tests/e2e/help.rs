@@ -6,7 +6,7 @@ use nacre_tests::sandbox::Sandbox;
 
 use crate::fixture::add;
 
-const VERBS: [&str; 31] = [
+const VERBS: &[&str] = &[
     "",
     "pull",
     "push",
@@ -18,6 +18,7 @@ const VERBS: [&str; 31] = [
     "rmi",
     "save",
     "load",
+    "import",
     "copy",
     "pin",
     "unpin",
@@ -33,11 +34,25 @@ const VERBS: [&str; 31] = [
     "image tag",
     "image rm",
     "image prune",
+    "image import",
     "plugin",
     "plugin ls",
+    "plugin install",
+    "plugin update",
+    "plugin rm",
     "plugin inspect",
+    "plugin verify",
+    "plugin enable",
+    "plugin disable",
+    "plugin doctor",
+    "plugin push",
+    "plugin logs",
+    "completion",
     "system",
     "system df",
+    "cat",
+    "compare",
+    "tree",
 ];
 
 /// Compares with `golden/NAME.txt`.

@@ -97,13 +97,20 @@ pub(crate) fn extended(plugins: &Plugins) -> clap::Command {
 /// of two plugins the first wins.
 pub(crate) fn problem(cli: &clap::Command, command: &Command) -> Option<String> {
     if is_own(cli, &command.name) {
-        return Some(format!("command {} is taken: nacre {} is another", command.name, command.name));
+        return Some(format!("its command {} cannot be had: nacre {} is a verb of nacre's own", command.name, command.name));
     }
     let taken = |argument: &&Argument| {
         !argument.is_position() && (argument.name == "version" || cli.get_arguments().any(|own| own.get_long() == Some(&argument.name)))
     };
     let argument = command.arguments.iter().find(taken)?;
-    Some(format!("command {} cannot be had: --{} is an option of nacre's own", command.name, argument.name))
+    Some(format!("its command {} cannot be had: --{} is an option of nacre's own", command.name, argument.name))
+}
+
+/// What of the plugins' commands cannot be had.
+pub(crate) fn problems(plugins: &Plugins) -> Vec<String> {
+    let cli = Cli::command();
+    let of = |plugin: &Plugin, command| Some(format!("plugin {}: {}", plugin.name(), problem(&cli, command)?));
+    plugins.commands().filter_map(|(plugin, command)| of(plugin, command)).collect()
 }
 
 fn is_own(cli: &clap::Command, verb: &str) -> bool {
@@ -220,10 +227,10 @@ mod tests {
     fn nacres_own_verbs_and_options_cannot_be_taken() {
         let cli = Cli::command();
         assert_eq!(problem(&cli, &command("lint", &["root", "limit option"])), None);
-        assert!(problem(&cli, &command("images", &[])).is_some_and(|text| text.contains("is taken")));
+        assert!(problem(&cli, &command("images", &[])).is_some_and(|text| text.contains("a verb of nacre's own")));
         assert!(problem(&cli, &command("help", &[])).is_some());
         let root = problem(&cli, &command("lint", &["root switch"]));
-        assert_eq!(root.as_deref(), Some("command lint cannot be had: --root is an option of nacre's own"));
+        assert_eq!(root.as_deref(), Some("its command lint cannot be had: --root is an option of nacre's own"));
     }
 
     #[test]

@@ -3,6 +3,7 @@ use nacre_plugin::{Plugin, Plugins, lifecycle};
 
 use crate::{
     context::Context,
+    extension,
     failure::{Shown, warn},
     plugins::problem,
 };
@@ -40,6 +41,7 @@ pub(crate) fn doctor(context: &Context) -> Result<()> {
     problems.extend(plugins.list().filter_map(problem));
     problems.extend(plugins.list().flat_map(shadowed));
     problems.extend(unused(&plugins));
+    problems.extend(extension::problems(&plugins));
     problems.extend(configuration(context, &plugins));
     let left = lifecycle::leftovers(&context.paths.install);
     problems.extend(left.iter().map(|path| format!("{} is not installed: remove it", path.display())));
