@@ -101,12 +101,14 @@ fn what_is_wrong_with_an_entry_is_said() {
 }
 
 #[test]
-fn a_layer_that_failed_is_never_kept() {
+fn of_an_image_that_failed_nothing_is_kept() {
     let (sandbox, kept, memory) = (sandbox(), Kept::new(), Memory::new());
     let plugins = sandbox.plugins();
     let said = convert(plugin(&plugins), "ignore", kept.bytes(b"abc"), &memory).unwrap_err();
     let short = "a does not have the 1000 bytes that its entry says: it ends 997 bytes early";
     assert_eq!(said, format!("the layer is malformed: {short}"));
+    let said = convert(plugin(&plugins), "half", kept.bytes(b"hello"), &memory).unwrap_err();
+    assert_eq!(said, "plugin acme/data: half of it is there");
     assert_eq!(memory.digests(), []);
 }
 

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nacre_layer::{Bytes, Compression, Entry, Layer, LayerWriter};
+use nacre_layer::{Bytes, Compression, Ended, Entry, Layer, LayerWriter};
 use nacre_oci::{Descriptor, Error, Platform, RunConfig, Staged, Staging};
 
 use super::pool::Share;
@@ -23,7 +23,7 @@ pub struct ImageBuilder(Arc<Mutex<Inner>>);
 struct Inner {
     staging: Arc<dyn Staging>,
     compression: Compression,
-    done: Vec<(Layer, String)>,
+    done: Vec<(Ended, String)>,
     current: Option<Current>,
     begun: usize,
     platform: Option<Platform>,
@@ -58,14 +58,17 @@ impl ImageBuilder {
         ImageBuilder(Arc::new(Mutex::new(Inner { staging, compression, done, current, begun, platform, config })))
     }
 
-    /// Ends the last layer, and tells what was made.
+    /// Ends the last layer, commits all of them and tells what was made. Without it nothing is.
     ///
     /// # Errors
-    /// A layer could not be written.
+    /// A layer is spoilt or could not be stored.
     pub fn finish(self) -> nacre_oci::Result<Built> {
         let mut inner = self.inner();
         inner.end_layer()?;
-        Ok(Built { platform: inner.platform.take(), config: inner.config.take(), layers: std::mem::take(&mut inner.done) })
+        let done = std::mem::take(&mut inner.done);
+        let layers = done.into_iter().map(|(layer, created_by)| Ok((layer.commit()?, created_by)));
+        let layers = layers.collect::<nacre_oci::Result<_>>()?;
+        Ok(Built { platform: inner.platform.take(), config: inner.config.take(), layers })
     }
 
     /// Another hold of the same image, for the plugin's handle.
@@ -117,7 +120,7 @@ impl Inner {
         match self.current.take() {
             None => {}
             Some(Current { spoilt: Some(why), .. }) => return Err(Error::malformed("the layer", why)),
-            Some(Current { writer, created_by, .. }) => self.done.push((writer.finish()?, created_by)),
+            Some(Current { writer, created_by, .. }) => self.done.push((writer.end()?, created_by)),
         }
         Ok(())
     }

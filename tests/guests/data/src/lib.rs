@@ -70,6 +70,12 @@ pub fn convert(_format: &str, sources: Vec<Source>, image: &Builder, opts: &Opti
         "read-forever" => forever(|| drop(source.read_at(0, 1))),
         "encode-forever" => forever(|| drop(encode(Codec::Xz, &vec![7; 1 << 20]))),
         "spin" => forever(|| ()),
+        "churn" => (0..5_000).try_for_each(|_| source.part(&[plain(0, 1)]).map(drop))?,
+        "half" => {
+            entries(source, image)?;
+            image.layer("third")?;
+            return Err("half of it is there".into());
+        }
         "fail" => return Err("I cannot".into()),
         "give-up" => source.read_at(0, 1).map(drop).map_err(|_| "the file is no good")?,
         "shrug" => drop(source.read_at(0, 1)),
