@@ -3,10 +3,12 @@
 //! They test `target/<profile>/nacre`, or what `NACRE_BIN` names: `cargo build -p nacre-cli` first.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod admission;
 mod archives;
 mod commands;
 mod config;
 mod copy;
+mod export;
 mod faults;
 mod filesystems;
 mod fixture;
@@ -15,6 +17,7 @@ mod history;
 mod hostile;
 mod images;
 mod import;
+mod import_peers;
 mod inspect;
 mod login;
 mod peers;

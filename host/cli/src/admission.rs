@@ -4,7 +4,7 @@
 //! a plugin that fails or is missing although it is required denies too. Without any no plugin is run.
 
 use anyhow::{Result, bail};
-use nacre_oci::{Descriptor, Document, ImageConfig, MAX_CONFIG, Reference, Select, Source, media_type, plan, platform_of, read_small};
+use nacre_oci::{Descriptor, Document, ImageConfig, MAX_CONFIG, Reference, Select, Source, media_type, plan, read_small};
 use nacre_plugin::{
     Kv, Origin, Plugin, Plugins,
     admission::{Decision, Operation, Request},
@@ -146,11 +146,15 @@ fn facts(source: &dyn Source, root: &Descriptor, select: &Select) -> Result<Vec<
     let mut configs = Vec::new();
     for raw in &plan.documents {
         let Document::Manifest(manifest) = raw.document()? else { continue };
-        if !media_type::is_config(&manifest.config.media_type) || raw.descriptor.is_attestation() {
+        if !media_type::is_config(&manifest.config.media_type) {
             continue;
         }
-        whole.platforms.extend(platform_of(source, &raw.descriptor)?.filter(|own| own.os != "unknown").map(|own| platform(&own)));
-        configs.push(ImageConfig::parse(&read_small(source, &manifest.config, MAX_CONFIG)?)?);
+        let config = ImageConfig::parse(&read_small(source, &manifest.config, MAX_CONFIG)?)?;
+        // An attestation in an index of images has a config too, which is no image's.
+        if config.architecture != "unknown" {
+            whole.platforms.push(platform(&config.platform()));
+            configs.push(config);
+        }
     }
     let of = |config: ImageConfig| Facts {
         created: config.created_seconds().and_then(|at| u64::try_from(at).ok()),
@@ -158,10 +162,7 @@ fn facts(source: &dyn Source, root: &Descriptor, select: &Select) -> Result<Vec<
         user: config.config.user,
         ..whole.clone()
     };
-    // An attestation in an index of images has a config too, which is no image's.
-    let images = configs.into_iter().filter(|config| config.architecture != "unknown");
-    let facts: Vec<Facts> = images.map(of).collect();
-    Ok(if facts.is_empty() { vec![whole] } else { facts })
+    Ok(if configs.is_empty() { vec![whole] } else { configs.into_iter().map(of).collect() })
 }
 
 /// What the store's metadata knows.
