@@ -19,6 +19,7 @@ mod images;
 mod import;
 mod import_peers;
 mod inspect;
+mod lifecycle;
 mod login;
 mod peers;
 mod plugins;

@@ -97,10 +97,8 @@ where
         (Err(_), None) if state.watch.cancelled() => Err(Error::Data { plugin: plugin.name().into(), source: nacre_oci::Error::Cancelled }),
         (Err(error), None) => Err(explain(&error, &state, plugin).of(plugin.name())),
     };
-    if let Err(error) = &answer {
-        state.log.entries.push(LogEntry { level: Level::Error, message: format!("{} failed: {error}", function.name), fields: Vec::new() });
-    }
-    keep_log(plugin, function, state);
+    let failure = answer.as_ref().err().map(|error| format!("{} failed: {error}", function.name));
+    keep_log(plugin, function, state, failure);
     answer
 }
 
@@ -181,11 +179,13 @@ fn last_words(state: &State) -> Option<String> {
     lines.next_back().map(one_line)
 }
 
-fn keep_log(plugin: &Plugin, function: Function, state: State) {
+fn keep_log(plugin: &Plugin, function: Function, state: State, failure: Option<String>) {
     let mut log = state.log;
     for line in state.printed.text().lines() {
         log.push(LogEntry { level: Level::Info, message: line.to_owned(), fields: Vec::new() });
     }
+    let failed = |message| LogEntry { level: Level::Error, message, fields: Vec::new() };
+    log.entries.extend(failure.map(failed));
     log.stats.push(Stats {
         plugin: plugin.name().to_owned(),
         call: function.name,
