@@ -199,6 +199,10 @@ fn nacres_own_verbs_stay_and_strangers_text_is_harmless() {
     assert!(help.contains("a\\x1b[2Jb") && !help.contains('\u{1b}'), "{help}");
     assert!(!sandbox.nacre(["strange", "--help"]).ok().stdout.contains('\u{202e}'));
     assert!(sandbox.nacre(["takes-root"]).fails(2).stderr.contains("unrecognized subcommand"));
+    let doctor = sandbox.nacre(["plugin", "doctor"]).fails(1).stderr;
+    for line in ["command images cannot be had: nacre images is a verb", "command takes-root cannot be had: --root is an option"] {
+        assert!(doctor.contains(&format!("nacre: plugin acme/strange: its {line} of nacre's own\n")), "{doctor}");
+    }
     let script = sandbox.nacre(["completion", "bash"]).ok().stdout;
     fs::write(sandbox.path("completion.bash"), &script).unwrap();
     let ask = "source ./completion.bash; COMP_WORDS=(nacre str); COMP_CWORD=1; _nacre nacre str nacre; echo \"${COMPREPLY[@]}\"";
@@ -287,4 +291,22 @@ fn what_a_command_changes_is_under_the_rules() {
     }
     assert_eq!(sandbox.nacre(["reach", "list"]).ok().stdout.split_whitespace().count(), 1);
     sandbox.nacre(["reach", "tag", "good:1"]).ok();
+}
+
+#[test]
+fn a_strangers_command_is_installed_and_used() {
+    let sandbox = with_app();
+    sandbox.nacre(["tag", "app:1", "same"]).ok();
+    let folder = sandbox.path("layer-sizes");
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/layer-sizes/plugin.toml"), folder.join("plugin.toml")).unwrap();
+    fs::write(folder.join("plugin.wasm"), guest("examples", "layer_sizes")).unwrap();
+    sandbox.nacre(["plugin", "install", "--yes", "layer-sizes"]).ok();
+    let output = sandbox.nacre(["layer-sizes", "--format", "{{.Size}} {{.Images}} {{.Names}}"]).ok();
+    assert_eq!(output.lines(), ["55.8kB 1 docker.io/library/app:1", "3.58kB 1 docker.io/library/app:1"]);
+    assert_eq!(sandbox.nacre(["layer-sizes", "--over", "10kB"]).ok().lines().len(), 2, "a heading and a row");
+    let error = sandbox.nacre(["layer-sizes", "--over", "much"]).fails(1).stderr;
+    assert_eq!(error, "nacre: plugin acme/layer-sizes: --over much: want a size, such as 10MB\n");
+    sandbox.nacre(["plugin", "disable", "layer-sizes"]).ok();
+    sandbox.nacre(["layer-sizes"]).fails(2);
 }
