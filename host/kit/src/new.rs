@@ -93,7 +93,8 @@ mod tests {
                 let folder = tempfile::tempdir().unwrap();
                 create(folder.path(), "acme/first-try", world, lang).unwrap();
                 assert_eq!(Lang::detect(folder.path()).unwrap(), lang);
-                for file in ["plugin.toml", "README.md", "cases/first/input.json", "cases/first/output.json", "wit/types.wit", lang.mark()] {
+                for file in ["plugin.toml", "README.md", "cases/first/input.json", "cases/first/output.json", "wit/types.wit", lang.mark()]
+                {
                     let text = fs::read_to_string(folder.path().join(file)).unwrap();
                     assert!(!text.is_empty() && !text.contains("{{"), "{world:?} {lang:?} {file}: {text}");
                 }

@@ -126,6 +126,9 @@ mod tests {
     #[test]
     fn names_are_those_of_wit() {
         assert_eq!("command".parse(), Ok(World::Command));
-        assert_eq!("x".parse::<World>().unwrap_err(), "no such world: known are search-filter, prune-policy, import-format, export-format, admission, command");
+        assert_eq!(
+            "x".parse::<World>().unwrap_err(),
+            "no such world: known are search-filter, prune-policy, import-format, export-format, admission, command"
+        );
     }
 }

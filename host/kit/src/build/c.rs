@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nacre_plugin::lifecycle::componentize;
+use wit_bindgen_c::Enabled;
 use wit_bindgen_core::Files;
 use wit_parser::{Resolve, SourceMap};
 
@@ -22,7 +24,9 @@ pub(super) fn build(folder: &Path) -> Result<Vec<u8>, Error> {
         fs::write(&path, content).map_err(Error::writing(&path))?;
     }
     ZIG.run(compiler()?.args(arguments(folder)?).current_dir(folder))?;
-    super::component::componentize(&read(&scratch.join("core.wasm"))?)
+    let module = read(&scratch.join("core.wasm"))?;
+    let component = componentize::component(&module).map_err(|fault| Error::Project(fault.to_string()))?;
+    Ok(component.into_owned())
 }
 
 /// `nacre.h`, `nacre.c`, and the object file with the world's types.
@@ -36,7 +40,7 @@ fn bindings(wit: &Path) -> Result<Files, Error> {
     let group = texts.parse().map_err(|(_, error)| wrong(error.to_string()))?;
     let package = resolve.push_group(group).map_err(|error| wrong(error.to_string()))?;
     let world = resolve.select_world(&[package], Some("plugin")).map_err(|error| wrong(error.to_string()))?;
-    let options = wit_bindgen_c::Opts { rename_world: Some("nacre".into()), ..Default::default() };
+    let options = wit_bindgen_c::Opts { rename_world: Some("nacre".into()), autodrop_borrows: Enabled::Yes, ..Default::default() };
     let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files).map_err(|error| wrong(error.to_string()))?;
     Ok(files)
@@ -55,7 +59,20 @@ fn compiler() -> Result<Command, Error> {
 
 /// All of the project's C files with their bindings, as a library with an entry for each export.
 fn arguments(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let flags = ["cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-Os", "-s", "-Wall", "-I", "build", "-o", "build/core.wasm"];
+    let flags = [
+        "cc",
+        "-target",
+        "wasm32-wasi",
+        "-mexec-model=reactor",
+        "-Os",
+        "-s",
+        "-Wall",
+        "-Wl,-z,stack-size=262144",
+        "-I",
+        "build",
+        "-o",
+        "build/core.wasm",
+    ];
     let mut sources = Vec::new();
     for entry in fs::read_dir(folder).map_err(Error::reading(folder))? {
         let name = PathBuf::from(entry.map_err(Error::reading(folder))?.file_name());

@@ -1,7 +1,6 @@
 //! `nacre plugin build`: the component of a project, with its manifest inside.
 
 mod c;
-mod component;
 mod js;
 mod python;
 mod rust;
@@ -11,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nacre_plugin::Manifest;
+use nacre_plugin::lifecycle::embed;
 
 use crate::embedded::WIT;
 use crate::{Error, Lang, world};
@@ -42,7 +42,7 @@ pub fn build(folder: &Path) -> Result<Built, Error> {
         Lang::C => c::build(folder)?,
     };
     let wasm = folder.join("plugin.wasm");
-    let bytes = component::embed(&component, &text);
+    let bytes = embed::write(&component, &text).map_err(|fault| Error::Project(fault.to_string()))?;
     fs::write(&wasm, &bytes).map_err(Error::writing(&wasm))?;
     Ok(Built { wasm, size: bytes.len() as u64 })
 }

@@ -2,18 +2,14 @@
 
 use nacre_sdk::bytes::Sink;
 use nacre_sdk::images::Image;
-use nacre_sdk::{Error, Options};
+use nacre_sdk::{Error, Options, files};
 
 pub fn write(_format: &str, image: &Image, out: &Sink, _opts: &Options) -> Result<(), Error> {
-    let files = image.files()?;
-    loop {
-        let entries = files.next(1000)?;
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let lines: String = entries.iter().map(|entry| format!("{:04o} {} {}\n", entry.mode, entry.size, entry.path)).collect();
-        out.write(lines.as_bytes())?;
+    for entry in files::all(&image.files()?) {
+        let entry = entry?;
+        out.write(format!("{:04o} {} {}\n", entry.mode, entry.size, entry.path).as_bytes())?;
     }
+    Ok(())
 }
 
 nacre_sdk::export_format!(write);

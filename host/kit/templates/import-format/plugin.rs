@@ -1,6 +1,7 @@
 //! `nacre import hello.sh` makes an image of a shell script: all it holds, and what it runs.
 
 use nacre_sdk::bytes::Source;
+use nacre_sdk::entries::entry;
 use nacre_sdk::files::{Content, Entry, Kind};
 use nacre_sdk::import::{Builder, Confidence, Head};
 use nacre_sdk::{Error, Options};
@@ -11,20 +12,8 @@ pub fn probe(_format: &str, head: &Head) -> Confidence {
 
 pub fn convert(_format: &str, sources: Vec<Source>, image: &Builder, _opts: &Options) -> Result<(), Error> {
     let [script] = &sources[..] else { return Err("one script makes one image".into()) };
-    let entry = Entry {
-        path: "run".into(),
-        kind: Kind::File,
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        size: script.size()?,
-        mtime: 0,
-        nanos: 0,
-        link: None,
-        device: None,
-        xattrs: Vec::new(),
-    };
-    image.layer("{{name}}")?.add(&entry, Content::Source(script))?;
+    let run = Entry { size: script.size()?, ..entry("run", Kind::File, 0o755) };
+    image.layer("{{name}}")?.add(&run, &Content::Source(script))?;
     image.set_config(r#"{"Entrypoint": ["/run"]}"#)
 }
 

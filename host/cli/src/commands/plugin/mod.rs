@@ -2,6 +2,7 @@
 
 mod inspect;
 mod install;
+mod kit;
 mod logs;
 mod ls;
 mod push;
@@ -33,6 +34,11 @@ pub(crate) enum Command {
     Doctor,
     Push(push::Args),
     Logs(logs::Args),
+    New(kit::New),
+    Build(kit::Build),
+    Test(kit::Test),
+    Bench(kit::Bench),
+    Run(kit::Run),
 }
 
 pub(crate) fn run(context: &Context, command: &Command) -> Result<()> {
@@ -48,5 +54,10 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<()> {
         Command::Doctor => verify::doctor(context),
         Command::Push(args) => push::run(context, args),
         Command::Logs(args) => logs::run(context, args),
+        Command::New(args) => kit::new(context, args),
+        Command::Build(args) => kit::build(context, args),
+        Command::Test(args) => kit::test(context, args),
+        Command::Bench(args) => kit::bench(context, args),
+        Command::Run(args) => kit::run(context, args),
     }
 }
