@@ -197,7 +197,7 @@ fn a_zip_is_unpacked() {
     assert!(slip.contains("leads out of the root"), "{slip}");
     let bomb = zip(&[("bomb", FILE, &vec![0; 8 << 20])]);
     let at = bomb.windows(4).position(|window| window == (8_u32 << 20).to_le_bytes()).unwrap();
-    let mut lies = bomb.clone();
+    let mut lies = bomb;
     lies[at] = 1;
     let last = lies.windows(4).rposition(|window| window == (8_u32 << 20).to_le_bytes()).unwrap();
     lies[last] = 1;

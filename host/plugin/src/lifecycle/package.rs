@@ -47,7 +47,7 @@ impl Package {
         };
         let wasm = read_capped(&file, MAX_WASM)?;
         let text = beside.filter(|path| path.exists()).map(|path| read_text(&path, manifest::MAX_BYTES)).transpose()?;
-        let mut signature = file.clone().into_os_string();
+        let mut signature = file.into_os_string();
         signature.push(".minisig");
         let signature = Some(Path::new(&signature)).filter(|path| path.exists()).map(|path| read_text(path, MAX_SIGNATURE)).transpose()?;
         let source = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
