@@ -20,7 +20,10 @@ fn refused(text: &str) -> String {
 fn what_is_misspelt_is_named_with_its_line() {
     for (text, line) in [
         ("\n[search]\nfilter = []\n", "line 3: unknown field `filter`, expected `filters`"),
-        ("[serch]\n", "line 1: unknown field `serch`, expected one of `registries`, `search`, `prune`, `plugins`"),
+        (
+            "[serch]\n",
+            "line 1: unknown field `serch`, expected one of `registries`, `search`, `prune`, `admission`, `trust`, `ceiling`, `plugins`",
+        ),
         ("[prune]\n\npolicies = \"standard\"\n", "line 3: invalid type: string \"standard\", expected a sequence"),
         ("[prune\n", "line 1: unclosed table, expected `]`"),
         ("a = 1\na = 2\n", "line 2: duplicate key"),
