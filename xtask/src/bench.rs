@@ -3,6 +3,7 @@
 //! Every program does the same work on the same image. Before each measurement the disk is flushed, so that nobody waits
 //! for what another has written; pulls and loads start from an empty store, pushes go to an empty registry.
 
+mod archives;
 mod image;
 mod many;
 mod measure;
@@ -29,6 +30,8 @@ enum Work {
     Load,
     /// All load the same archive, with uncompressed layers.
     LoadPlain,
+    /// A compressed root filesystem; nacre's plugins are compiled.
+    Import,
     Start,
 }
 
@@ -40,6 +43,7 @@ const WORKS: &[(Work, &str)] = &[
     (Work::Save, "save"),
     (Work::Load, "load"),
     (Work::LoadPlain, "load (docker save's)"),
+    (Work::Import, "import (tar.gz)"),
     (Work::Start, "`--version`"),
 ];
 
@@ -67,13 +71,15 @@ pub fn bench(write_readme: bool) -> Result<()> {
     let size = image::publish(&nacre, folder.path(), &registry.address())?;
     let mut tools = tools::all(&nacre, folder.path())?;
     let scene = Scene::new(folder.path(), &registry.address());
+    archives::make(&scene)?;
     let mut rows = Vec::new();
     for (work, name) in WORKS {
         eprintln!("{name}");
         rows.push(Row { name: (*name).to_owned(), samples: compare(&mut tools, &scene, *work)? });
     }
     let limits = limits(&scene, &rows)?;
-    let alone = many::measure(&nacre, folder.path(), &scene)?;
+    let mut alone = archives::parsed(&nacre, &scene)?;
+    alone.extend(many::measure(&nacre, folder.path(), &scene)?);
     let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
     let text = report::tables(size, &names, &rows, &limits, &alone);
     println!("{text}");
@@ -97,7 +103,7 @@ fn compare(tools: &mut [Box<dyn Tool>], scene: &Scene, work: Work) -> Result<Vec
 fn once(tool: &mut dyn Tool, scene: &Scene, work: Work) -> Result<Option<Sample>> {
     let target = if work == Work::Push { Registry::start(&Options::default()) } else { None };
     let scene = scene.with_target(target.as_ref().map(Registry::address));
-    if matches!(work, Work::Pull | Work::Load | Work::LoadPlain) {
+    if matches!(work, Work::Pull | Work::Load | Work::LoadPlain | Work::Import) {
         tool.empty()?;
     }
     tool.prepare(work, &scene)?;
@@ -121,6 +127,7 @@ fn limits(scene: &Scene, rows: &[Row]) -> Result<Vec<(String, Sample, Sample)>> 
             command("dd", &[input.as_ref(), flushed.as_ref(), "bs=1M".as_ref(), "conv=fsync".as_ref()]),
         ),
     ];
+    limits.push(("import (tar.gz)", "gunzip and SHA-256 of the same bytes (gzip, openssl)", archives::limit(scene)));
     if plain.exists() {
         limits.push(("load (docker save's)", "SHA-256 of docker's archive (openssl)", openssl(&plain)));
     }

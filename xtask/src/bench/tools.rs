@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use nacre_tests::{dockerd::Docker, peers::available};
 
-use super::Work;
+use super::{Work, archives};
 use crate::run::{checked, is_root};
 
 /// The places that the work is about.
@@ -111,6 +111,7 @@ impl Tool for Dockerd {
             // What it saves is the archive that all load.
             Work::Load => return None,
             Work::LoadPlain => self.0.command(&["load", "-q", "-i", &archive]),
+            Work::Import => self.0.command(&["import", &archives::rootfs(scene).display().to_string(), "imported:1"]),
             Work::Start => self.0.command(&["--version"]),
         })
     }
@@ -154,6 +155,7 @@ impl Tool for Podman {
             Work::Load => self.podman(&["load", "-q", "-i", &own]),
             Work::LoadPlain if dockers.exists() => self.podman(&["load", "-q", "-i", &dockers.display().to_string()]),
             Work::LoadPlain => return None,
+            Work::Import => self.podman(&["import", "-q", &archives::rootfs(scene).display().to_string(), "imported:1"]),
             Work::Start => self.podman(&["--version"]),
         })
     }
@@ -194,7 +196,7 @@ impl Tool for Skopeo {
             Work::LoadPlain if dockers.exists() => {
                 copy(&[&format!("docker-archive:{}", dockers.display()), &format!("dir:{}", self.store.display())])
             }
-            Work::Images | Work::LoadPlain => return None,
+            Work::Images | Work::LoadPlain | Work::Import => return None,
             Work::Start => words(&mut Command::new("skopeo"), ["--version"]),
         })
     }
@@ -233,6 +235,7 @@ impl Tool for Nacre {
         match work {
             Work::Push => checked(&mut self.nacre(&["tag", &scene.image, &scene.target])),
             Work::Save if archive.exists() => Ok(fs::remove_file(archive)?),
+            Work::Import => archives::warm(self, scene),
             _ => Ok(()),
         }
     }
@@ -248,6 +251,7 @@ impl Tool for Nacre {
             Work::Load => self.nacre(&["load", "-q", "-i", &own]),
             Work::LoadPlain if dockers.exists() => self.nacre(&["load", "-q", "-i", &dockers.display().to_string()]),
             Work::LoadPlain => return None,
+            Work::Import => self.nacre(&["import", "-q", &archives::rootfs(scene).display().to_string(), "imported:1"]),
             Work::Start => self.nacre(&["--version"]),
         })
     }
