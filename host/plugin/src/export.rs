@@ -47,7 +47,7 @@ impl Plugin {
         self.check_options(opts, || format!("export format '{format}'"))?;
         let sink = out.share();
         call_with::<_, ()>(self, WRITE, |state| {
-            let image: Resource<ImageView> = state.handles.push(image)?;
+            let image = state.give_image(image)?;
             let sink: Resource<Output> = state.handles.push(sink)?;
             Ok((format, Resource::<ImageView>::new_borrow(image.rep()), Resource::<Output>::new_borrow(sink.rep()), opts))
         })?;

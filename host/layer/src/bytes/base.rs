@@ -154,6 +154,15 @@ impl Base {
         Ok(Arc::clone(kept.insert(Arc::new(file))))
     }
 
+    /// The size of what lies ready.
+    pub(crate) fn known_size(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::File { size, .. } => Some(*size),
+            Kind::Memory(bytes) => Some(bytes.len() as u64),
+            _ => None,
+        }
+    }
+
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>()
             + match &self.kind {

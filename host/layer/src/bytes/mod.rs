@@ -57,6 +57,11 @@ impl Bytes {
         Self { base: Arc::new(base), reader: None }
     }
 
+    /// How many bytes there are, where nothing has to be read to know that.
+    pub fn known_size(&self) -> Option<u64> {
+        self.base.known_size()
+    }
+
     /// How many bytes there are. Of a stream, all has to be read first.
     ///
     /// # Errors

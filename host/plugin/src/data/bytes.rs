@@ -117,6 +117,7 @@ pub(crate) struct Source {
 impl State {
     /// Gives the plugin a handle of a source that nacre made itself, such as an argument.
     pub(crate) fn give(&mut self, bytes: Bytes) -> wasmtime::Result<Resource<Source>> {
+        self.watch.given(bytes.known_size());
         self.push_source(bytes).map_err(|trouble| match trouble {
             Trouble::End(error) => error,
             _ => format_err!("more sources than there may be"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
+use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource, ResourceTableError};
 
 use super::builder::{ImageBuilder, LayerHandle};
 use super::listing::Listing;
@@ -59,6 +59,15 @@ fn layers(state: &mut State, (image,): Image) -> Result<Vec<LayerInfo>, wasmtime
         created_by: created_by.to_owned(),
     });
     Ok(layers.collect())
+}
+
+impl State {
+    /// Gives the plugin a handle of an image.
+    pub(crate) fn give_image(&mut self, image: ImageView) -> Result<Resource<ImageView>, ResourceTableError> {
+        // As compressed as it is, it may be read and unpacked again and again.
+        self.watch.given(Some(image.view().manifest.layers.iter().map(|layer| layer.size).sum::<u64>()));
+        self.handles.push(image)
+    }
 }
 
 fn layer_files(state: &mut State, (image, index): (Resource<ImageView>, u32)) -> Outcome<Resource<Listing>> {

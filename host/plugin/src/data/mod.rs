@@ -162,7 +162,7 @@ fn counted<R>(state: &mut State, body: impl FnOnce(&mut State) -> R) -> wasmtime
     let outcome = body(state);
     // What was waited for on the way counts already.
     let time = begun.elapsed().saturating_sub(state.clock.stood() - stood);
-    state.clock.stand(time, state.watch.moved() - moved);
+    state.clock.stand(time, state.watch.excused(state.watch.moved() - moved));
     state.counts.calls += 1;
     Ok(outcome)
 }

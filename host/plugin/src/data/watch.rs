@@ -11,18 +11,25 @@ use nacre_oci::Progress;
 use super::MAX_MOVED;
 use super::pool::Pools;
 
+/// Moving this many bytes excuses time in any call ...
+const EXCUSED: u64 = 16 << 20;
+/// ... and so does moving each byte that the plugin was given this many times: enough for what is read, unpacked, compared
+/// and written. Whoever goes on reading the same again does it in its own time.
+const TURNS: u64 = 64;
+
 /// Counts the bytes of one call.
 #[derive(Clone)]
 pub(crate) struct Watch {
     progress: Arc<dyn Progress>,
     moved: Arc<AtomicU64>,
+    excuse: Arc<AtomicU64>,
     /// What is kept for the plugin.
     pub(super) pools: Arc<Pools>,
 }
 
 impl Watch {
     pub(crate) fn new(progress: Arc<dyn Progress>) -> Watch {
-        Watch { progress, moved: Arc::default(), pools: Arc::default() }
+        Watch { progress, moved: Arc::default(), excuse: Arc::new(AtomicU64::new(EXCUSED)), pools: Arc::default() }
     }
 
     /// Whether the user wants an end.
@@ -46,6 +53,18 @@ impl Watch {
             true => Ok(()),
             false => Err(io::Error::other(TooMuch)),
         }
+    }
+
+    /// The plugin is given data of `size` bytes, or of a size that nobody knows.
+    pub(crate) fn given(&self, size: Option<u64>) {
+        let more = size.map_or(u64::MAX, |size| size.saturating_mul(TURNS));
+        let _ = self.excuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_add(more)));
+    }
+
+    /// How many of `bytes` that were moved still excuse the time that it took.
+    pub(crate) fn excused(&self, bytes: u64) -> u64 {
+        let take = |left: u64| Some(left.saturating_sub(bytes));
+        self.excuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or_default().min(bytes)
     }
 
     /// A reader or writer that counts.

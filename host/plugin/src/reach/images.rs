@@ -29,7 +29,7 @@ fn list(state: &mut State, (): ()) -> Outcome<Vec<Summary>> {
 
 fn open(state: &mut State, (name, platform): (String, Option<Platform>)) -> Outcome<Resource<ImageView>> {
     let image = state.ask(&Ask::StoreRead, |reach| reach.open(&name, platform.as_ref()))?;
-    Ok(state.handles.push(image)?)
+    Ok(state.give_image(image)?)
 }
 
 fn create(state: &mut State, (): ()) -> Outcome<Resource<ImageBuilder>> {
@@ -58,7 +58,7 @@ fn tags(state: &mut State, (repository,): (String,)) -> Outcome<Vec<String>> {
 fn open_remote(state: &mut State, (name, platform): (String, Option<Platform>)) -> Outcome<Resource<ImageView>> {
     let name = reference(&name)?;
     let image = state.ask(&Ask::Registry(name.registry()), |reach| reach.open_remote(&name, platform.as_ref()))?;
-    Ok(state.handles.push(image)?)
+    Ok(state.give_image(image)?)
 }
 
 fn reference(text: &str) -> Outcome<Reference> {
