@@ -25,7 +25,7 @@ const CUSTOM: u8 = 0;
 /// # Errors
 /// The file is no WebAssembly, or has several such sections, or a section that is no text or too long.
 pub fn read(wasm: &[u8]) -> Result<Option<String>, Fault> {
-    let found = sections(wasm)?;
+    let found = sections(wasm, |name| name == SECTION)?;
     let [section] = &found[..] else {
         return if found.is_empty() { Ok(None) } else { Err(Fault::NotAComponent(format!("has several sections {SECTION}"))) };
     };
@@ -44,7 +44,7 @@ pub fn read(wasm: &[u8]) -> Result<Option<String>, Fault> {
 pub fn write(wasm: &[u8], manifest: &str) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::with_capacity(wasm.len() + manifest.len() + SECTION.len() + 16);
     let mut copied = 0;
-    for section in sections(wasm)? {
+    for section in sections(wasm, |name| name == SECTION)? {
         out.extend_from_slice(&wasm[copied..section.whole.start]);
         copied = section.whole.end;
     }
@@ -61,8 +61,13 @@ struct Found {
     data: Range<usize>,
 }
 
-/// Our sections. Whatever is inside of modules and components is skipped unread.
-fn sections(wasm: &[u8]) -> Result<Vec<Found>, Fault> {
+/// Whether it has a custom section whose name begins so.
+pub(crate) fn has(wasm: &[u8], prefix: &str) -> Result<bool, Fault> {
+    Ok(!sections(wasm, |name| name.starts_with(prefix))?.is_empty())
+}
+
+/// The custom sections of that name. Whatever is inside of modules and components is skipped unread.
+fn sections(wasm: &[u8], is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Found>, Fault> {
     if !wasm.starts_with(b"\0asm") || wasm.len() < PREAMBLE {
         return Err(Fault::NotAComponent("is no WebAssembly".into()));
     }
@@ -77,7 +82,7 @@ fn sections(wasm: &[u8]) -> Result<Vec<Found>, Fault> {
         let bytes = reader.read_bytes(size as usize).map_err(damaged)?;
         if id == CUSTOM {
             let mut inner = BinaryReader::new(bytes, body);
-            if inner.read_string().map_err(damaged)? == SECTION {
+            if is_wanted(inner.read_string().map_err(damaged)?) {
                 found.push(Found { whole: start..body + bytes.len(), data: inner.original_position()..body + bytes.len() });
             }
         }

@@ -61,10 +61,26 @@ pub struct Locked {
     pub installed: String,
     /// The digest of what was granted to which component: see [`Locked::seal`].
     pub granted: String,
+    /// Its `plugin.toml`, as JSON in a string: that is read ten times as fast, and nobody shall edit it.
+    #[serde(with = "json")]
+    pub manifest: Manifest,
     /// What the user granted.
     pub grants: Capabilities,
-    /// Its `plugin.toml`.
-    pub manifest: Manifest,
+}
+
+/// A value as JSON in a string.
+mod json {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&serde_json::to_string(value).map_err(S::Error::custom)?)
+    }
+
+    pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+        serde_json::from_str(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
 }
 
 impl Default for Lock {

@@ -104,3 +104,39 @@ fn key_id(key: &str) -> Option<String> {
     let id = ((bits >> 16) as u64).swap_bytes();
     (key.len() == 56).then(|| format!("{id:016X}"))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use minisign::KeyPair;
+
+    use super::*;
+
+    fn sign(pair: &KeyPair, bytes: &[u8]) -> String {
+        minisign::sign(None, &pair.sk, bytes, None, None).unwrap().into_string()
+    }
+
+    #[test]
+    fn only_a_trusted_keys_signature_of_these_bytes_is_good() {
+        let (ours, theirs) = (KeyPair::generate_unencrypted_keypair().unwrap(), KeyPair::generate_unencrypted_keypair().unwrap());
+        let trust = Trust { signatures: None, keys: vec![ours.pk.to_base64()] };
+        let id = trust.check(b"bytes", &sign(&ours, b"bytes")).unwrap();
+        assert_eq!(id, format!("{:016X}", u64::from_le_bytes(ours.pk.keynum().try_into().unwrap())));
+        assert!(trust.knows(&id) && !Trust::default().knows(&id));
+        assert!(trust.check(b"other", &sign(&ours, b"bytes")).unwrap_err().contains("was changed since"));
+        assert!(trust.check(b"bytes", &sign(&theirs, b"bytes")).unwrap_err().contains("no key in [trust] keys made"));
+        assert!(trust.check(b"bytes", "untrusted comment: x\nRW==").unwrap_err().starts_with("has a damaged signature"));
+        let bad = Trust { signatures: None, keys: vec!["RWx".into()] };
+        assert_eq!(bad.bad_keys().count(), 1);
+        assert!(bad.check(b"bytes", &sign(&ours, b"bytes")).unwrap_err().contains("'RWx' in [trust] keys is no minisign key"));
+    }
+
+    #[test]
+    fn keys_make_it_warn_and_only_words_make_it_stricter() {
+        let read = |text: &str| toml::from_str::<Trust>(text).unwrap();
+        assert_eq!((Trust::default().rule(), read("keys=['a']").rule()), (Signatures::Off, Signatures::Warn));
+        let both = read("signatures='required'\nkeys=['a']").and(read("signatures='off'\nkeys=['b']"));
+        assert_eq!(both, read("signatures='required'\nkeys=['a']"));
+        assert_eq!(read("signatures='warn'").and(read("keys=['b']")), read("signatures='warn'\nkeys=['b']"));
+    }
+}
