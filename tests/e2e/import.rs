@@ -1,9 +1,12 @@
 //! `nacre import`: from every place, in every format, and what the image is like then.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{Read, Write},
     net::TcpListener,
+    path::PathBuf,
+    process::Stdio,
     thread,
 };
 
@@ -256,6 +259,30 @@ fn a_component_is_wrapped() {
     let image = inspect(&sandbox, "app:1");
     assert_eq!((&image["Os"], &image["Architecture"]), (&json!("wasip2"), &json!("wasm")), "{image}");
     assert_eq!(entries(&sandbox, "app:1").len(), 1);
+}
+
+#[test]
+fn an_interrupted_import_leaves_nothing() {
+    let sandbox = with_tar();
+    let bytes = fs::read(sandbox.path("tree.tar")).unwrap();
+    import(&sandbox, &["-q", "tree.tar", "app:1"]);
+    let before = tree(&sandbox);
+    let piped = || Stdio::piped();
+    let mut child = sandbox.command(["import", "-q", "-"]).stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+    // Nothing comes any more after half of it.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&bytes[..bytes.len() / 2]).unwrap();
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(1), "nacre: cancelled\n"));
+    drop(stdin);
+    // What an upload that nobody goes on with has left is swept by the next prune.
+    sandbox.nacre(["image", "prune", "-f"]).ok();
+    let names = |tree: &BTreeMap<PathBuf, Digest>| {
+        tree.keys().filter(|path| path.starts_with(sandbox.root().join("blobs"))).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(names(&tree(&sandbox)), names(&before));
+    assert_whole(&sandbox);
 }
 
 #[test]

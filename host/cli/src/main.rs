@@ -12,6 +12,7 @@ mod context;
 mod extension;
 mod failure;
 mod global;
+mod held;
 mod importing;
 mod output;
 mod paths;

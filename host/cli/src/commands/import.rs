@@ -10,6 +10,7 @@ use crate::{
     admission::admit,
     context::Context,
     failure::warn,
+    held::Held,
     importing::{Incoming, Wishes, assemble, format},
     output::progress::Action,
     paths,
@@ -72,9 +73,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
 
     let incoming = Incoming::open(context, &args.source, &spool, &progress)?;
     let (plugin, format) = format(context, &plugins, args.format.as_deref(), &incoming)?;
-    // Until the image has its name, its layers are protected by this.
+    // Until the image has its name, its layers are protected by the session.
     let session: Arc<dyn Staging> = Arc::new(store.session(Acquired::Loaded)?);
-    let builder = ImageBuilder::new(incoming.staging(Arc::clone(&session), &progress), compression(args.compress));
+    let layers = Arc::new(Held::new(Arc::clone(&session)));
+    let builder = ImageBuilder::new(incoming.staging(Arc::clone(&layers) as Arc<dyn Staging>, &progress), compression(args.compress));
     let built = incoming.shown(&*progress, || {
         let built = plugin.convert(&format, sources(&incoming, &args.add, &spool)?, builder, &opts);
         context.show_log(plugin);
@@ -89,6 +91,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let (documents, root) = assemble(built, wishes)?;
     let names: Vec<Reference> = name.into_iter().collect();
     admit(context, Operation::Import, &names, &documents, &root, &Select::All)?;
+    layers.commit()?;
     let arrived = into_store(&store, &documents, &root, &names, Acquired::Loaded, &options(Select::All, &Silent))?;
     drop(progress);
     for (name, id) in arrived.renamed {
