@@ -159,7 +159,8 @@ impl Base {
         match &self.kind {
             Kind::File { size, .. } => Some(*size),
             Kind::Memory(bytes) => Some(bytes.len() as u64),
-            _ => None,
+            Kind::Pieces(pieces) => Some(pieces.size()),
+            Kind::Stream(_) | Kind::Decoded { .. } => None,
         }
     }
 

@@ -138,9 +138,10 @@ impl State {
     /// The same, and how many they are. A stream is read to its end for that, which counts once.
     pub(crate) fn settled(&mut self, source: &Resource<Source>) -> Outcome<(Bytes, u64)> {
         let held = self.handles.get_mut(source)?;
+        let read = held.bytes.known_size().is_none() && !held.settled;
         let size = held.bytes.size()?;
-        if !held.settled {
-            held.settled = true;
+        held.settled = true;
+        if read {
             self.watch.count(size)?;
         }
         Ok((held.bytes.clone(), size))

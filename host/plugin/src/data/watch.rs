@@ -12,10 +12,13 @@ use super::MAX_MOVED;
 use super::pool::Pools;
 
 /// Moving this many bytes excuses time in any call ...
-const EXCUSED: u64 = 16 << 20;
+const EXCUSED: u64 = 1 << 20;
 /// ... and so does moving each byte that the plugin was given this many times: enough for what is read, unpacked, compared
 /// and written. Whoever goes on reading the same again does it in its own time.
 const TURNS: u64 = 64;
+
+/// What moves fewer bytes at a time takes no time worth excusing.
+const FEW: u64 = 4 << 10;
 
 /// Counts the bytes of one call.
 #[derive(Clone)]
@@ -63,6 +66,9 @@ impl Watch {
 
     /// How many of `bytes` that were moved still excuse the time that it took.
     pub(crate) fn excused(&self, bytes: u64) -> u64 {
+        if bytes < FEW {
+            return 0;
+        }
         let take = |left: u64| Some(left.saturating_sub(bytes));
         self.excuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or_default().min(bytes)
     }

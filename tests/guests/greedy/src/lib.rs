@@ -22,7 +22,6 @@ pub fn convert(_format: &str, sources: Vec<Source>, image: &Builder, opts: &Opti
         "hoard-handles" => hoard(source),
         "read-forever" => read_forever(source),
         "read-nothing-forever" => read_nothing(source),
-        "keep-what-it-reads" => keep(source),
         "inflate-forever" => inflate_forever(),
         "deflate-forever" => deflate_forever(),
         "zeros-without-end" => zeros(source, image, 1 << 60),
@@ -41,6 +40,10 @@ pub fn convert(_format: &str, sources: Vec<Source>, image: &Builder, opts: &Opti
         "config-of-nonsense" => image.set_config("{\"Cmd\": 7"),
         "config-of-megabytes" => image.set_config(&format!("{{\"Cmd\": [{:?}]}}", "x".repeat(8 << 20))),
         "nothing-at-all" => Ok(()),
+        "give-up" => {
+            image.layer("x")?.add(&file("x", 0), &Content::None)?;
+            Err("and then no more".into())
+        }
         other => Err(format!("what is {other}?").into()),
     }
 }
@@ -87,13 +90,6 @@ fn read_nothing(source: &Source) -> Result<(), Error> {
     }
 }
 
-fn keep(source: &Source) -> Result<(), Error> {
-    let mut kept = Vec::new();
-    loop {
-        kept.push(source.read_at(0, u32::MAX)?);
-    }
-}
-
 fn inflate_forever() -> Result<(), Error> {
     let bomb = encode(Codec::Zstd, &vec![0; 16 << 20])?;
     loop {
@@ -116,7 +112,7 @@ fn zeros(source: &Source, image: &Builder, count: u64) -> Result<(), Error> {
 fn compose(source: &Source) -> Result<(), Error> {
     let mut last = source.part(&[Piece::Zeros(1)])?;
     loop {
-        let pieces = vec![Piece::Plain(Range { offset: 0, size: 1 }); 100_000];
+        let pieces = vec![Piece::Plain(Range { offset: 0, size: 1 }); 10_000];
         last = last.part(&pieces)?;
     }
 }
