@@ -102,6 +102,7 @@ const GREEDY: &[(&str, &str)] = &[
     ("hoard-handles", "uses too many handles; report it to its author"),
     ("read-forever", LATE),
     ("read-nothing-forever", LATE),
+    ("inflate-forever", LATE),
     ("deflate-forever", LATE),
     ("zeros-without-end", "over a limit: a composed source is larger than the limit of 1 GiB plus 200 times its compressed size"),
     ("zeros-beyond-all-numbers", "over a limit: a composed source is larger than the limit of 1 GiB plus 200 times its compressed size"),
