@@ -116,6 +116,31 @@ fn a_plugin_that_asks_is_granted_or_refused() {
     assert!(shown.ends_with("  - read all images of the store (store = \"read\")\n  - fetch from api.example.com (net)\n"), "{shown}");
 }
 
+/// Runs nacre on a terminal, where the user types `answer`.
+fn on_a_terminal(sandbox: &Sandbox, arguments: &str, answer: &str) -> Output {
+    let nacre = sandbox.command(["--version"]);
+    let mut script = Command::new("script");
+    script.args(["-qec", &format!("{} {arguments}", nacre.get_program().to_str().unwrap()), "/dev/null"]).env_clear();
+    script.env("PATH", std::env::var_os("PATH").unwrap());
+    script.envs(nacre.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    sandbox.run(script, answer.as_bytes())
+}
+
+#[test]
+fn on_a_terminal_the_user_is_asked() {
+    let sandbox = Sandbox::new();
+    let source = folder(&sandbox, "x", &manifest("1.0.0", "store = 'write'"), &component(&["store-write"]));
+    let install = |answer| on_a_terminal(&sandbox, &format!("plugin install {source}"), answer);
+    let no = install("n\n").fails(1).stdout;
+    assert!(no.contains("- read, make, name and remove images of the store (store = \"write\")"), "{no}");
+    assert!(no.contains("Do you want to grant this? [y/N]") && no.contains("plugin acme/x was not installed"), "{no}");
+    assert!(ls(&sandbox).is_empty());
+    install("y\n").ok();
+    assert_eq!(ls(&sandbox), ["acme/x 1.0.0 yes"]);
+    // What was granted is not asked again.
+    assert!(!install("").ok().stdout.contains("grant"));
+}
+
 #[test]
 fn the_manifest_has_to_ask_for_what_the_component_imports() {
     let sandbox = Sandbox::new();
