@@ -19,6 +19,7 @@ mod images;
 mod import;
 mod import_peers;
 mod inspect;
+mod kit;
 mod lifecycle;
 mod login;
 mod peers;

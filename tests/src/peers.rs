@@ -82,9 +82,17 @@ impl Drop for Registry {
 ///
 /// # Panics
 /// If it is not and the environment variable `CI` is set: there, every peer has to be tested.
-#[allow(clippy::print_stderr, reason = "a skipped test has to say so")]
 pub fn available(program: &str) -> bool {
-    let found = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));
+    available_on(program, &std::env::var_os("PATH").unwrap_or_default())
+}
+
+/// [`available`] on a path of one's own.
+///
+/// # Panics
+/// As [`available`].
+#[allow(clippy::print_stderr, reason = "a skipped test has to say so")]
+pub fn available_on(program: &str, path: &std::ffi::OsStr) -> bool {
+    let found = std::env::split_paths(path).any(|folder| folder.join(program).is_file());
     assert!(found || std::env::var_os("CI").is_none(), "{program} is not installed");
     if !found {
         eprintln!("skipped: {program} is not installed");

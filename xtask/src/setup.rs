@@ -1,10 +1,13 @@
 //! Everything that building and testing need beyond Rust and a C compiler.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Result, bail};
 
-use crate::run::{checked, found, is_root};
+use crate::run::{checked, found, is_root, root};
 
 /// The peers that tests and benchmarks compare with, by the program that shows a package is there.
 const PACKAGES: &[(&str, &str)] = &[
@@ -19,14 +22,49 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/xz", "xz-utils"),
     ("/usr/bin/zstd", "zstd"),
     ("/usr/bin/bzip2", "bzip2"),
+    ("/usr/bin/python3", "python3"),
+    ("/usr/bin/node", "nodejs"),
+    ("/usr/bin/npm", "npm"),
     ("/usr/bin/mksquashfs", "squashfs-tools"),
     ("/usr/sbin/mke2fs", "e2fsprogs"),
 ];
 
-/// The WebAssembly target, and the peers from Debian.
+/// The WebAssembly target, the peers from Debian, and the tools of the languages that plugins are written in.
 pub fn all() -> Result<()> {
     target()?;
-    packages()
+    packages()?;
+    python()?;
+    javascript()
+}
+
+/// What plugins in Python and C are built with, in a virtual environment of its own (the versions that the kit names).
+fn python() -> Result<()> {
+    let folder = root().join("target/tools/python");
+    if folder.join("bin/componentize-py").exists() && folder.join("bin/python-zig").exists() {
+        return Ok(());
+    }
+    if !found("python3") {
+        eprintln!("python3 is not installed, so the tests of plugins in Python and C are skipped");
+        return Ok(());
+    }
+    checked(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    let install = ["install", "--quiet", "--disable-pip-version-check", "componentize-py==0.25.1", "ziglang==0.17.1"];
+    checked(Command::new(folder.join("bin/pip")).args(install))
+}
+
+/// What plugins in JavaScript are built with.
+fn javascript() -> Result<()> {
+    let folder = root().join("target/tools/js");
+    if folder.join("node_modules/.bin/jco").exists() {
+        return Ok(());
+    }
+    if !found("npm") {
+        eprintln!("npm is not installed, so the tests of plugins in JavaScript are skipped");
+        return Ok(());
+    }
+    std::fs::create_dir_all(&folder)?;
+    let install = ["install", "--silent", "--no-audit", "--no-fund", "@bytecodealliance/jco@1.35.0", "componentize-qjs@0.4.5"];
+    checked(Command::new("npm").args(install).current_dir(folder))
 }
 
 /// The target that plugins are built for.
@@ -43,7 +81,12 @@ pub fn target() -> Result<()> {
 }
 
 fn packages() -> Result<()> {
-    let missing: Vec<&str> = PACKAGES.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package).collect();
+    let mut missing: Vec<&str> = PACKAGES.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package).collect();
+    // A package of files that depend on Python's version.
+    let venv = Command::new("python3").args(["-c", "import ensurepip"]).stderr(Stdio::null()).status();
+    if !venv.is_ok_and(|status| status.success()) {
+        missing.push("python3-venv");
+    }
     if missing.is_empty() {
         return Ok(());
     }

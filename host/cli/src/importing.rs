@@ -14,7 +14,7 @@ use nacre_oci::{
     Descriptor, Digest, History, ImageConfig, Manifest, Memory, Outcome, Platform, Progress, RawManifest, RootFs, Staged, Staging, change,
     media_type,
 };
-use nacre_plugin::{Built, Confidence, Head, Plugin, Plugins};
+use nacre_plugin::{Built, Confidence, Head, Origin, Plugin, Plugins};
 
 use crate::{
     context::Context,
@@ -152,7 +152,8 @@ impl Staged for Counting<Box<dyn Staged>> {
     }
 }
 
-/// The plugin and its format for what comes in: the one that was named, or the surest.
+/// The plugin and its format for what comes in: the one that was named, or the surest; of several that are equally
+/// sure the only one that is not bundled.
 pub(crate) fn format<'a>(
     context: &Context,
     plugins: &'a Plugins,
@@ -184,6 +185,11 @@ pub(crate) fn format<'a>(
         if sure == surest.0 && sure != Confidence::No {
             surest.1.push((*plugin, *format));
         }
+    }
+    // A format that is made of a common one, as a package is a tar, is told by the plugin that the user chose to have.
+    let own: Vec<_> = surest.1.iter().filter(|(plugin, _)| plugin.origin != Origin::Bundled).copied().collect();
+    if own.len() == 1 {
+        surest.1 = own;
     }
     let names = |list: &[(&Plugin, &str)]| list.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
     let what = if incoming.origin == "-" { "standard input" } else { &incoming.origin };

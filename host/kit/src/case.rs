@@ -24,11 +24,15 @@ pub struct Case {
     pub(crate) settings: Settings,
 }
 
-/// All cases of the project in `folder`, sorted by name.
+/// All cases of the project in `folder`, which is built, sorted by name.
 ///
 /// # Errors
-/// There is none, or one cannot be read.
+/// It is not built, there is none, or one cannot be read.
 pub fn all(folder: &Path) -> Result<Vec<Case>, Error> {
+    if !folder.join("plugin.wasm").is_file() {
+        let shown = folder.display();
+        return Err(Error::Project(format!("{shown} has no plugin.wasm yet: make it with nacre plugin build {shown}")));
+    }
     let cases = folder.join("cases");
     let entries = fs::read_dir(&cases).map_err(Error::reading(&cases))?;
     let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
