@@ -221,6 +221,13 @@ fn weekly_keeps_the_newest_of_each_week() {
     add(&user, &["db:2"], 1);
     let pruned = user.nacre(["image", "prune", "--force", "--policy", "weekly,weeks=2"]).ok().stdout;
     assert!(pruned.contains("db:1") && !pruned.contains("db:2"), "{pruned}");
+    // A call that was recorded is a case of its own.
+    user.nacre(["image", "prune", "--dry-run", "--policy", "weekly", "--record", "calls"]).ok();
+    let input = user.path("calls/acme-weekly-1/input.json");
+    let answer: serde_json::Value = serde_json::from_slice(&fs::read(input.with_file_name("output.json")).unwrap()).unwrap();
+    let again = user.nacre(["plugin", "run", "weekly", "--input", input.to_str().unwrap()]).ok().stdout;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&again).unwrap(), answer);
+    assert_eq!(answer["ok"][0]["action"], "keep");
     let unknown = user.nacre(["image", "prune", "--force", "--policy", "weekly,days=2"]).fails(1).stderr;
     assert!(unknown.contains("unknown option 'days'"), "{unknown}");
 }

@@ -114,6 +114,9 @@ impl Context {
         let settings =
             self.config.plugins.iter().map(|(name, table)| Ok((name.clone(), to_json(table)?))).collect::<Result<BTreeMap<_, _>>>()?;
         let plugins = Plugins::discover_within(&self.paths.plugins, nacre_bundled::PLUGINS, &self.paths.cache, &settings, self.policy());
+        if let Some(folder) = &self.global.record {
+            plugins.record(folder);
+        }
         let context = self.clone();
         plugins.reach_by(Arc::new(move || Box::new(Backend::new(context.clone()))));
         Ok(plugins)

@@ -1,6 +1,7 @@
 //! Admission rules: the interface `reviewer` of `wit/admission.wit`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::call::{Function, call_with};
@@ -116,6 +117,12 @@ impl Plugin {
         if self.manifest.provides.admission.is_empty() {
             return Err(Fault::NotProvided("admission rules".into()).of(self.name()));
         }
+        let decision = self.decision(request);
+        self.record(|| json!(request), &decision);
+        decision
+    }
+
+    fn decision(&self, request: &Request) -> Result<Decision, Error> {
         let decision = call_with(self, REVIEW, |_| Ok((request,)))?;
         check(&decision).map_err(|what| Fault::Answer(what).of(self.name()))?;
         Ok(decision)

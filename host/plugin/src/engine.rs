@@ -1,7 +1,7 @@
 //! The one engine of the process, made when the first plugin is called.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use nacre_oci::{Progress, Silent};
@@ -73,11 +73,18 @@ pub(crate) struct Runtime {
     host: OnceLock<Result<Host, String>>,
     progress: Mutex<Arc<dyn Progress>>,
     opener: OnceLock<Opener>,
+    recording: OnceLock<PathBuf>,
 }
 
 impl Runtime {
     pub(crate) fn new(cache: PathBuf) -> Runtime {
-        Runtime { cache, host: OnceLock::new(), progress: Mutex::new(Arc::new(Silent)), opener: OnceLock::new() }
+        Runtime {
+            cache,
+            host: OnceLock::new(),
+            progress: Mutex::new(Arc::new(Silent)),
+            opener: OnceLock::new(),
+            recording: OnceLock::new(),
+        }
     }
 
     /// What tells calls that the user wants an end.
@@ -93,6 +100,16 @@ impl Runtime {
     /// Tells how, once.
     pub(crate) fn reach_by(&self, opener: &Opener) {
         let _ = self.opener.set(Arc::clone(opener));
+    }
+
+    /// Where calls are recorded, if they are.
+    pub(crate) fn recording(&self) -> Option<&Path> {
+        self.recording.get().map(PathBuf::as_path)
+    }
+
+    /// Tells where, once.
+    pub(crate) fn record(&self, folder: &Path) {
+        let _ = self.recording.set(folder.to_owned());
     }
 
     /// Takes another for the calls to come.

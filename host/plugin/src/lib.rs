@@ -38,6 +38,7 @@ mod plugin;
 mod policy;
 pub mod prune;
 pub mod reach;
+mod record;
 pub mod search;
 mod stamp;
 mod state;

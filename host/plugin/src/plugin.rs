@@ -18,7 +18,7 @@ use crate::engine::Runtime;
 use crate::error::{Error, Fault, one_line};
 use crate::lifecycle::{Locked, Package, Signatures};
 use crate::limits::show_memory;
-use crate::log::Log;
+use crate::log::{Log, LogEntry};
 use crate::manifest::Manifest;
 use crate::policy::Policy;
 
@@ -76,6 +76,11 @@ impl Plugin {
     /// Its name: unique, as in `nacre plugin inspect NAME`.
     pub fn name(&self) -> &str {
         &self.manifest.plugin.name
+    }
+
+    /// Adds an entry of nacre's own to its log.
+    pub(crate) fn note(&self, entry: LogEntry) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 
     /// What it logged in all calls so far, which are then forgotten.

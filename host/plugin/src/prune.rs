@@ -1,6 +1,7 @@
 //! Prune policies: the interface `prune` of `wit/prune-policy.wit`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use wasmtime::component::{ComponentType, Lift};
 
 use crate::call::{Function, call};
@@ -56,6 +57,12 @@ impl Plugin {
             return Err(Fault::NotProvided(format!("the prune policy '{policy}'")).of(self.name()));
         }
         self.check_options(opts, || format!("prune policy '{policy}'"))?;
+        let verdicts = self.verdicts(policy, now, opts, candidates);
+        self.record(|| json!({ "policy": policy, "now": now, "opts": opts, "candidates": candidates }), &verdicts);
+        verdicts
+    }
+
+    fn verdicts(&self, policy: &str, now: u64, opts: &[Kv], candidates: &[Summary]) -> Result<Vec<Verdict>, Error> {
         let params = (policy, now, opts, candidates);
         let verdicts: Vec<Verdict> = call(self, FUNCTION, params, candidates.len())?;
         check(&verdicts, candidates.len()).map_err(|what| Fault::Answer(what).of(self.name()))?;

@@ -1,6 +1,7 @@
 //! Search filters: the interface `search` of `wit/search-filter.wit`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::call::{Function, call};
@@ -60,6 +61,12 @@ impl Plugin {
         if let Some(wrong) = opts.iter().find(|opt| !provided.contains(&opt.key)) {
             return Err(Fault::NotProvided(format!("the search filter '{}'", wrong.key)).of(self.name()));
         }
+        let picks = self.picks(term, opts, hits);
+        self.record(|| json!({ "term": term, "opts": opts, "hits": hits }), &picks);
+        picks
+    }
+
+    fn picks(&self, term: &str, opts: &[Kv], hits: &[Hit]) -> Result<Vec<Pick>, Error> {
         let picks: Vec<Pick> = call(self, FUNCTION, (term, opts, hits), hits.len())?;
         check(&picks, hits.len()).map_err(|what| Fault::Answer(what).of(self.name()))?;
         Ok(sorted(picks))
