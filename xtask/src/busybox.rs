@@ -35,6 +35,13 @@ impl Busybox {
         Ok(Self { roots, applets })
     }
 
+    /// The package for this machine's architecture, or else the first.
+    pub fn package(&self) -> Result<PathBuf> {
+        let host = Platform::host().architecture;
+        let found = self.roots.iter().find(|(arch, _)| *arch == host).or(self.roots.first()).context("there is no package")?;
+        package(found.1.parent().context("the package has no folder")?)
+    }
+
     /// Puts a bootable image for two platforms, `created` at that time (RFC 3339), into `memory`; returns its index.
     pub fn image(&self, memory: &Memory, created: &str) -> Result<Descriptor> {
         let one = |(arch, root): &(&str, PathBuf)| one(memory, arch, root, &self.applets, created);
@@ -70,10 +77,14 @@ fn unpack(arch: &str, folder: &Path) -> Result<PathBuf> {
     };
     apt(&["update"])?;
     apt(&["download", "busybox-static"])?;
-    let package = fs::read_dir(&base)?.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "deb"));
-    let package = package.context("apt-get download left no package")?;
-    checked(Command::new("dpkg-deb").arg("-x").arg(package).arg(base.join("root")))?;
+    checked(Command::new("dpkg-deb").arg("-x").arg(package(&base)?).arg(base.join("root")))?;
     Ok(base.join("root"))
+}
+
+fn package(folder: &Path) -> Result<PathBuf> {
+    let deb = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let found = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).find(deb);
+    found.context("apt-get download left no package")
 }
 
 /// The commands that busybox answers to, asked of the one that runs here.

@@ -1,6 +1,8 @@
 //! `cargo xtask demo`: the main job on a real image, from a registry of nacre's own.
 
 use std::{
+    env,
+    ffi::OsString,
     fs,
     io::{BufRead, BufReader, Read},
     net::TcpListener,
@@ -14,7 +16,8 @@ use nacre_oci::{Memory, Options, Select, Silent, copy};
 
 use crate::{busybox::Busybox, readme, run, setup};
 
-/// What is shown. `$R` is the registry's address; `#` begins a word of explanation.
+/// What is shown, by the shell. `$R` is the registry's address; `#` begins a word of explanation; `author:` a line that a
+/// plugin's author types, in nacre's folder and with a store of his own.
 const SCRIPT: &[&str] = &[
     "# A real image for two platforms goes to the registry",
     "nacre copy oci:busybox docker://$R/library/busybox:1.35",
@@ -32,8 +35,27 @@ const SCRIPT: &[&str] = &[
     "nacre save -o app.tar $R/team/app:1.0.0",
     "nacre rmi $R/team/app:1.0.0",
     "nacre load -i app.tar",
-    "# Search with a third party's plugin: only what its settings approve",
+    "# Other formats come in and go out, each parsed in a sandbox: a Debian package, a disk image",
+    "nacre import -q -c 'CMD [\"/bin/busybox\", \"sh\"]' -m 'made of a package' busybox.deb team/package:1",
+    "nacre tree --limit 3 team/package:1",
+    "nacre cat team/package:1 /var/lib/dpkg/info/busybox-static.list | tail -2",
+    "nacre save --format squashfs -o package.squashfs team/package:1",
+    "nacre import -q package.squashfs team/disk:1",
+    "nacre compare team/package:1 team/disk:1",
+    "# Plugins of third parties, in Rust, Python, JavaScript and C: built, tested, published",
+    "author: for p in $P; do nacre plugin build examples/$p; done",
+    "author: for p in $P; do nacre plugin test examples/$p; done",
+    "author: for p in $P; do nacre plugin push -q examples/$p $R/plugins/$p:1.0.0; done",
+    "# Somebody else installs them from the registry, and sees what they ask for",
+    "nacre plugin inspect --format '{{.plugin.name}} wants {{json .capabilities}}' $R/plugins/layer-sizes:1.0.0",
+    "for p in $P; do nacre plugin install --yes $R/plugins/$p:1.0.0; done",
+    "nacre plugin ls --format 'table {{.Name}}\t{{.Version}}\t{{.Provides}}' | grep acme/",
     "nacre search --filter approved=true $R/team",
+    "nacre search --filter rank=fit --format '{{.Name}}' $R/b",
+    "nacre layer-sizes --over 1MB",
+    "nacre import -q hello.apk team/hello:1",
+    "nacre save --format mtree -o hello.mtree team/hello:1; grep hello.conf hello.mtree",
+    "nacre pull -q $R/library/busybox:1.35 || nacre plugin disable no-root office-hours",
     "# Five builds have come in; what would each policy do?",
     "nacre pull -q -a $R/team/build",
     "nacre images",
@@ -41,19 +63,35 @@ const SCRIPT: &[&str] = &[
     "nacre image prune --dry-run --policy keep-last,keep=2,by=semver",
     "nacre image prune --dry-run --policy least-recently-used,budget=5MB",
     "nacre image prune --dry-run --policy team-retention --policy keep-last,keep=2",
+    "nacre image prune --dry-run --policy weekly,weeks=2",
+    "nacre image prune --dry-run --policy ci-tags,prefix=1.,days=30",
     "nacre image prune --dry-run --all --filter until=24h",
     "# Write a plan, read it, carry it out",
     "nacre image prune --policy keep-last,keep=2,by=semver --plan plan.json",
     "nacre image prune --force --apply plan.json",
     "nacre image prune --force",
     "nacre images",
-    "nacre plugin ls --format 'table {{.Name}}\\t{{.Version}}\\t{{.Provides}}'",
     "nacre system df",
+];
+
+/// The examples, and the language of those that are not in Rust.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("approved-only", ""),
+    ("team-retention", ""),
+    ("apk", ""),
+    ("mtree", ""),
+    ("no-root", ""),
+    ("layer-sizes", ""),
+    ("ranker", "componentize-py"),
+    ("weekly", "componentize-py"),
+    ("office-hours", "jco"),
+    ("ci-tags", "python-zig"),
 ];
 
 /// Runs the script and shows it; with `write_readme` the transcript goes into README.md too.
 pub fn demo(write_readme: bool) -> Result<()> {
     setup::target()?;
+    setup::languages()?;
     let nacre = run::build(false)?;
     let folder = tempfile::tempdir()?;
     let busybox = Busybox::fetch(&folder.path().join("packages"))?;
@@ -83,13 +121,13 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// The image as an OCI layout, and the examples' plugins where nacre looks for plugins.
+    /// The image as an OCI layout, a package of each kind, and the settings of the examples' plugins.
     fn prepare(&self) -> Result<()> {
         self.layout("busybox", "1.35", "2026-05-07T20:33:00Z")?;
-        for plugin in ["approved-only", "team-retention"] {
-            run::install_example(plugin, &self.folder.join("plugins"))?;
-        }
-        fs::write(self.folder.join("config.toml"), "[plugins.approved-only]\nallow = [\"team/app\"]\n")?;
+        fs::copy(self.busybox.package()?, self.folder.join("busybox.deb"))?;
+        fs::copy(run::root().join("examples/apk/cases/hello/hello.apk"), self.folder.join("hello.apk"))?;
+        let settings = "[plugins.approved-only]\nallow = [\"team/app\"]\n\n[plugins.no-root]\nallow = [\"docker.io/team/*\"]\n";
+        fs::write(self.folder.join("config.toml"), settings)?;
         Ok(())
     }
 
@@ -104,10 +142,16 @@ impl Stage<'_> {
 
     fn command(&self, root: &str) -> Command {
         let mut command = Command::new(&self.nacre);
-        command.current_dir(self.folder).env("NACRE_ROOT", self.folder.join(root)).env("HOME", self.folder);
-        command.env("NACRE_PLUGINS", self.folder.join("plugins")).env("NACRE_CONFIG", self.folder.join("config.toml"));
-        command.env_remove("DOCKER_CONFIG").env_remove("REGISTRY_AUTH_FILE").stdin(Stdio::null());
+        self.surround(&mut command, root);
+        command.env("HOME", self.folder);
         command
+    }
+
+    /// What a program needs to know of the stage.
+    fn surround(&self, command: &mut Command, root: &str) {
+        command.current_dir(self.folder).env("NACRE_ROOT", self.folder.join(root)).stdin(Stdio::null());
+        command.env("NACRE_PLUGINS", self.folder.join(format!("{root}-plugins"))).env("NACRE_CONFIG", self.folder.join("config.toml"));
+        command.env_remove("DOCKER_CONFIG").env_remove("REGISTRY_AUTH_FILE");
     }
 
     fn serve(&self) -> Result<Server> {
@@ -137,34 +181,42 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Runs one line through the shell, with `nacre` being the one that was built; returns it with its output.
+    /// Runs one line in the shell, with `nacre` being the one that was built; returns it with its output.
     fn play(&self, line: &str, address: &str) -> Result<String> {
+        let (author, line) = line.strip_prefix("author: ").map_or((false, line), |line| (true, line));
         let line = line.replace("$R", address);
-        let mut command = self.command("store");
-        let words = shell_words(&line);
+        let mut shell = Command::new("sh");
+        self.surround(&mut shell, if author { "author" } else { "store" });
+        if author {
+            // Cargo and the languages' tools keep their things in the real home.
+            shell.current_dir(run::root()).env("CARGO_TARGET_DIR", run::root().join("target/guests"));
+        } else {
+            shell.env("HOME", self.folder);
+        }
         let (mut reader, writer) = std::io::pipe()?;
-        let mut child = command.args(&words[1..]).stdout(writer.try_clone()?).stderr(writer).spawn()?;
-        drop(command);
+        shell.env("PATH", self.path()?).env("P", examples().join(" "));
+        let mut child = shell.args(["-c", &line]).stdout(writer.try_clone()?).stderr(writer).spawn()?;
+        drop(shell);
         let mut text = String::new();
         reader.read_to_string(&mut text)?;
         if !child.wait()?.success() {
             bail!("$ {line}\n{text}");
         }
+        let line = line.replace("$P", &examples().join(" "));
         Ok(format!("$ {line}\n{text}\n"))
+    }
+
+    /// Where the shell finds programs: nacre, the languages' tools, and the rest.
+    fn path(&self) -> Result<OsString> {
+        let nacre = self.nacre.parent().context("nacre is in no folder")?.to_owned();
+        Ok(env::join_paths([nacre].into_iter().chain(setup::tools()))?)
     }
 }
 
-/// Splits at blanks outside single quotes.
-fn shell_words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for (n, part) in line.split('\'').enumerate() {
-        if n % 2 == 1 {
-            words.push(part.to_owned());
-        } else {
-            words.extend(part.split_whitespace().map(str::to_owned));
-        }
-    }
-    words
+/// The examples whose languages can be built here.
+fn examples() -> Vec<&'static str> {
+    let there = |tool: &str| tool.is_empty() || setup::tools().any(|folder| folder.join(tool).is_file());
+    EXAMPLES.iter().filter(|(_, tool)| there(tool)).map(|(name, _)| *name).collect()
 }
 
 /// The demo's registry, ended with the demo.

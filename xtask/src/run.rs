@@ -1,7 +1,7 @@
 //! Running other programs: cargo, mostly.
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -44,20 +44,6 @@ pub fn build(release: bool) -> Result<PathBuf> {
     checked(&mut cargo(&["build", "--quiet", "--package", "nacre-cli", "--profile", profile]))?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     Ok(target.join(if release { "release" } else { "debug" }).join("nacre"))
-}
-
-/// Builds one of the examples' plugins and installs it as a user would: its two files in a folder of its name.
-pub fn install_example(name: &str, plugins: &Path) -> Result<()> {
-    let examples = root().join("examples");
-    let target = root().join("target/guests");
-    let build = ["build", "--quiet", "--release", "--target", "wasm32-wasip2", "--package", name];
-    checked(cargo(&build).arg("--manifest-path").arg(examples.join("Cargo.toml")).env("CARGO_TARGET_DIR", &target))?;
-    let folder = plugins.join(name);
-    fs::create_dir_all(&folder)?;
-    fs::copy(examples.join(name).join("plugin.toml"), folder.join("plugin.toml"))?;
-    let component = target.join("wasm32-wasip2/release").join(format!("{}.wasm", name.replace('-', "_")));
-    fs::copy(component, folder.join("plugin.wasm"))?;
-    Ok(())
 }
 
 /// Every test of the guests, natively, and of the workspace; `args` go to the latter's runner.

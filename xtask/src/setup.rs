@@ -1,7 +1,8 @@
 //! Everything that building and testing need beyond Rust and a C compiler.
 
 use std::{
-    path::Path,
+    env,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -29,12 +30,29 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/sbin/mke2fs", "e2fsprogs"),
 ];
 
+/// Those of them that plugins' languages need.
+const LANGUAGES: [&str; 4] = ["python3", "python3-venv", "nodejs", "npm"];
+
 /// The WebAssembly target, the peers from Debian, and the tools of the languages that plugins are written in.
 pub fn all() -> Result<()> {
     target()?;
     packages()?;
+    languages()
+}
+
+/// The tools of the languages that plugins are written in, and what those need of Debian.
+pub fn languages() -> Result<()> {
+    let missing: Vec<&str> = missing().into_iter().filter(|package| LANGUAGES.contains(package)).collect();
+    install(&missing)?;
     python()?;
     javascript()
+}
+
+/// Where [`languages`] puts programs, and then the path.
+pub fn tools() -> impl Iterator<Item = PathBuf> {
+    let own = ["target/tools/python/bin", "target/tools/js/node_modules/.bin"].map(|folder| root().join(folder));
+    let path = env::var_os("PATH").unwrap_or_default();
+    own.into_iter().chain(env::split_paths(&path).collect::<Vec<_>>())
 }
 
 /// What plugins in Python and C are built with, in a virtual environment of its own (the versions that the kit names).
@@ -81,17 +99,26 @@ pub fn target() -> Result<()> {
 }
 
 fn packages() -> Result<()> {
+    install(&missing())
+}
+
+/// Debian's packages that are not here.
+fn missing() -> Vec<&'static str> {
     let mut missing: Vec<&str> = PACKAGES.iter().filter(|(program, _)| !Path::new(program).exists()).map(|(_, package)| *package).collect();
     // A package of files that depend on Python's version.
     let venv = Command::new("python3").args(["-c", "import ensurepip"]).stderr(Stdio::null()).status();
     if !venv.is_ok_and(|status| status.success()) {
         missing.push("python3-venv");
     }
+    missing
+}
+
+fn install(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
     if !is_root() || !found("apt-get") {
-        eprintln!("not installed, so the tests that need them are skipped: {}", missing.join(", "));
+        eprintln!("not installed, so what needs them is skipped: {}", missing.join(", "));
         return Ok(());
     }
     eprintln!("installing {}", missing.join(", "));
