@@ -189,8 +189,9 @@ fn keep_log(plugin: &Plugin, function: Function, state: State, failure: Option<S
     log.stats.push(Stats {
         plugin: plugin.name().to_owned(),
         call: function.name,
-        wall: state.clock.wall(),
+        // Read first, so that it is never more than all the time.
         guest: state.clock.own(),
+        wall: state.clock.wall(),
         memory: state.limiter.used(),
         host_calls: state.counts.calls,
         bytes_in: state.counts.bytes_in,
