@@ -18,7 +18,7 @@ const EXCUSED: u64 = 1 << 20;
 const TURNS: u64 = 64;
 
 /// What moves fewer bytes at a time takes no time worth excusing.
-const FEW: u64 = 4 << 10;
+const FEW: u64 = 64 << 10;
 
 /// Counts the bytes of one call.
 #[derive(Clone)]
