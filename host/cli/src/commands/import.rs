@@ -67,8 +67,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     // What is wrong with the changes is said before anything is read.
     change(&mut RunConfig::default(), &args.change)?;
     let created = paths::source_date()?.unwrap_or_else(jiff::Timestamp::now).to_string();
-    let (store, spool, plugins) = (context.store()?, Spool::new(&context.temporary()?), context.plugins()?);
-    let progress = context.progress(Action::Import, args.quiet);
+    let (store, plugins, progress) = (context.store()?, context.plugins()?, context.progress(Action::Import, args.quiet));
+    let spool = Spool::new(&context.temporary()?).watched(Arc::clone(&progress));
     plugins.watch(Arc::clone(&progress));
 
     let incoming = Incoming::open(context, &args.source, &spool, &progress)?;

@@ -97,7 +97,8 @@ fn export(context: &Context, args: &Args, format: &str, opts: &[Kv]) -> Result<(
     plugins.watch(Arc::clone(&progress));
     let found = store.find(text)?;
     let manifest = view(&store, &found.image.descriptor, args.platforms.platform.first())?.descriptor;
-    let image = ImageView::open(Arc::new(store.clone()), &manifest, &name(&found), &Spool::new(&context.temporary()?))?;
+    let spool = Spool::new(&context.temporary()?).watched(Arc::clone(&progress));
+    let image = ImageView::open(Arc::new(store.clone()), &manifest, &name(&found), &spool)?;
     let job = Job { context, plugin, format, opts };
     match &args.output {
         Some(path) => {
