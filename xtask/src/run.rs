@@ -60,7 +60,7 @@ pub fn tests(args: &[String]) -> Result<()> {
 
 /// The libraries below the plugin host and the command line know neither.
 fn layering() -> Result<()> {
-    for library in ["nacre-oci", "nacre-store", "nacre-registry", "nacre-archive", "nacre-serve"] {
+    for library in ["nacre-oci", "nacre-layer", "nacre-store", "nacre-registry", "nacre-archive", "nacre-serve"] {
         let output = cargo(&["tree", "--package", library, "--edges", "normal", "--prefix", "none"]).output()?;
         let tree = String::from_utf8(output.stdout)?;
         for line in tree.lines() {

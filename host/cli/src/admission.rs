@@ -11,7 +11,7 @@ use nacre_plugin::{
 };
 use nacre_store::{Image, Store};
 
-use crate::{context::Context, failure::warn};
+use crate::{context::Context, failure::warn, policy::plugin_platform};
 
 /// The rules that apply in one run.
 pub(crate) struct Admission<'a> {
@@ -152,7 +152,7 @@ fn facts(source: &dyn Source, root: &Descriptor, select: &Select) -> Result<Vec<
         let config = ImageConfig::parse(&read_small(source, &manifest.config, MAX_CONFIG)?)?;
         // An attestation in an index of images has a config too, which is no image's.
         if config.architecture != "unknown" {
-            whole.platforms.push(platform(&config.platform()));
+            whole.platforms.push(plugin_platform(&config.platform()));
             configs.push(config);
         }
     }
@@ -172,12 +172,8 @@ fn recorded(image: &Image) -> Facts {
         created: image.created.and_then(|at| u64::try_from(at).ok()),
         labels: image.labels.iter().map(|(key, value)| Kv::new(key, value)).collect(),
         user: String::new(),
-        platforms: image.platforms.iter().map(|(own, _)| platform(own)).collect(),
+        platforms: image.platforms.iter().map(|(own, _)| plugin_platform(own)).collect(),
     }
-}
-
-fn platform(platform: &nacre_oci::Platform) -> nacre_plugin::Platform {
-    nacre_plugin::Platform { os: platform.os.clone(), arch: platform.architecture.clone(), variant: platform.variant.clone() }
 }
 
 /// The names, or none once.

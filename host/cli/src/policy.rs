@@ -191,7 +191,7 @@ pub(crate) fn summaries(store: &Store, images: &[Image]) -> Result<Vec<Summary>>
     Ok(images.iter().zip(sizes).map(|(image, size)| summary(image, size.shared)).collect())
 }
 
-fn plugin_platform(platform: &nacre_oci::Platform) -> nacre_plugin::Platform {
+pub(crate) fn plugin_platform(platform: &nacre_oci::Platform) -> nacre_plugin::Platform {
     nacre_plugin::Platform { os: platform.os.clone(), arch: platform.architecture.clone(), variant: platform.variant.clone() }
 }
 
