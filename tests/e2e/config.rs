@@ -22,7 +22,7 @@ fn what_is_misspelt_is_named_with_its_line() {
         ("\n[search]\nfilter = []\n", "line 3: unknown field `filter`, expected `filters`"),
         (
             "[serch]\n",
-            "line 1: unknown field `serch`, expected one of `registries`, `search`, `prune`, `admission`, `trust`, `ceiling`, `plugins`",
+            "line 1: unknown field `serch`, expected one of `registries`, `build`, `search`, `prune`, `admission`, `trust`, `ceiling`, `plugins`",
         ),
         ("[prune]\n\npolicies = \"standard\"\n", "line 3: invalid type: string \"standard\", expected a sequence"),
         ("[prune\n", "line 1: unclosed table, expected `]`"),

@@ -113,6 +113,45 @@ fn an_interrupt_ends_a_pull_even_while_nothing_comes() {
 }
 
 #[test]
+fn a_time_limit_ends_a_pull_and_the_next_goes_on() {
+    const LAYER: u64 = 4 << 20;
+    let (_origin, server) = large(LAYER as usize);
+    let proxy = Proxy::start(server.address(), u64::MAX);
+    let (sandbox, name) = (Sandbox::new(), proxy.name("large:1"));
+    proxy.stall_at(LAYER / 2);
+    let ended = sandbox.nacre(["pull", "-q", "--timeout", "2s", &name]).fails(1);
+    let said = format!("nacre: pull of {name} did not end within 2s: what came is kept, so try again, or with a longer --timeout\n");
+    assert_eq!(ended.stderr, said);
+    proxy.stall_at(u64::MAX);
+    let before = proxy.answered();
+    sandbox.nacre(["pull", "-q", "--timeout", "1m", "--max-concurrent", "1", &name]).ok();
+    assert!(proxy.answered() - before < LAYER * 3 / 4, "it began anew");
+    whole(&sandbox);
+    for wrong in [["--timeout", "0"], ["--timeout", "soon"], ["--max-concurrent", "0"], ["--max-concurrent", "65"]] {
+        sandbox.nacre(["pull"].into_iter().chain(wrong).chain([&*name])).fails(2);
+    }
+}
+
+#[test]
+fn after_a_silence_the_rest_is_asked_for_again() {
+    const LAYER: u64 = 4 << 20;
+    let (_origin, server) = large(LAYER as usize);
+    let proxy = Proxy::start(server.address(), u64::MAX);
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.config(), "registries.stall = '500ms'\n").unwrap();
+    proxy.stall_at(LAYER / 2);
+    let pulled = thread::scope(|scope| {
+        scope.spawn(|| {
+            sleep(Duration::from_millis(1500));
+            proxy.stall_at(u64::MAX);
+        });
+        sandbox.nacre(["pull", &proxy.name("large:1")]).ok()
+    });
+    assert!(pulled.stderr.contains("; trying again in"), "{}", pulled.stderr);
+    whole(&sandbox);
+}
+
+#[test]
 fn many_pulls_of_one_image_at_once_all_succeed() {
     let (_origin, server) = large(4 << 20);
     let (sandbox, name) = (Sandbox::new(), server.name("large:1"));

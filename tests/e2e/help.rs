@@ -8,6 +8,24 @@ use crate::fixture::add;
 
 const VERBS: &[&str] = &[
     "",
+    "run",
+    "create",
+    "start",
+    "stop",
+    "kill",
+    "rm",
+    "logs",
+    "exec",
+    "cp",
+    "diff",
+    "export",
+    "commit",
+    "wait",
+    "ps",
+    "container",
+    "container ls",
+    "container inspect",
+    "container prune",
     "pull",
     "push",
     "images",
@@ -19,6 +37,7 @@ const VERBS: &[&str] = &[
     "save",
     "load",
     "import",
+    "build",
     "copy",
     "pin",
     "unpin",
@@ -35,6 +54,7 @@ const VERBS: &[&str] = &[
     "image rm",
     "image prune",
     "image import",
+    "image build",
     "plugin",
     "plugin ls",
     "plugin install",
@@ -54,7 +74,12 @@ const VERBS: &[&str] = &[
     "plugin run",
     "completion",
     "system",
+    "builder",
+    "builder prune",
+    "builder df",
     "system df",
+    "system check",
+    "system repair",
     "cat",
     "compare",
     "tree",
@@ -77,11 +102,13 @@ fn help_of_every_verb() {
     let sandbox = Sandbox::new();
     let mut all = String::new();
     for verb in VERBS {
-        let output = sandbox.nacre(verb.split_whitespace().chain(["-h"])).ok();
+        // As in Docker, -h of these two is the host's name.
+        let help = if ["run", "create"].contains(verb) { "--help" } else { "-h" };
+        let output = sandbox.nacre(verb.split_whitespace().chain([help])).ok();
         assert_eq!(output.stderr, "");
         // The options that every command has are shown once.
         let own = output.stdout.split("\nGlobal options:").next().unwrap_or_default();
-        all += &format!("$ nacre {verb} -h\n{}\n\n", if verb.is_empty() { &output.stdout } else { own }.trim_end());
+        all += &format!("$ nacre {verb} {help}\n{}\n\n", if verb.is_empty() { &output.stdout } else { own }.trim_end());
     }
     golden("help", &all);
     let long = sandbox.nacre(["image", "prune", "--help"]).ok();
@@ -108,6 +135,26 @@ fn errors_of_usage_and_of_work() {
         (2, "image prune --plan a --apply b"),
         (2, "search --limit 101 x"),
         (1, "inspect ghost"),
+        (1, "inspect --type container ghost"),
+        (1, "inspect --type image ghost"),
+        (1, "container inspect ghost"),
+        (2, "container"),
+        (2, "stop"),
+        (1, "start ghost"),
+        (1, "stop ghost"),
+        (1, "kill ghost"),
+        (1, "kill -s NO ghost"),
+        (1, "rm ghost"),
+        (1, "wait ghost"),
+        (1, "logs ghost"),
+        (1, "logs --tail x ghost"),
+        (1, "diff ghost"),
+        (1, "export ghost"),
+        (1, "commit ghost"),
+        (1, "commit ghost INVALID"),
+        (1, "cp ghost:/x y"),
+        (1, "cp x y"),
+        (1, "ps --filter x=1"),
         (1, "history ghost"),
         (1, "rmi ghost"),
         (1, "tag ghost x"),
@@ -124,6 +171,9 @@ fn errors_of_usage_and_of_work() {
         (1, "search http://x"),
         (1, "plugin inspect x"),
         (1, "inspect INVALID"),
+        (2, "build"),
+        (1, "build ghost"),
+        (1, "build --frontend ghost ."),
     ] {
         let output = sandbox.nacre(line.split(' ')).fails(code);
         assert!(output.stdout.is_empty() || output.stdout == "[]\n", "{line}: {}", output.stdout);

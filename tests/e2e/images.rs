@@ -128,7 +128,7 @@ fn formats() {
     assert_eq!(line(&["-q", "--format", "raw"]), format!("image_id: {}\n", new.short()));
     let json: serde_json::Value = serde_json::from_str(&line(&["--format", "json"])).unwrap();
     assert_eq!((&json["Repository"], &json["ID"], &json["Digest"]), (&"busybox".into(), &new.short().into(), &new.to_string().into()));
-    assert_eq!((&json["Containers"], &json["SharedSize"], &json["CreatedSince"]), (&"N/A".into(), &"0B".into(), &"3 hours ago".into()));
+    assert_eq!((&json["Containers"], &json["SharedSize"], &json["CreatedSince"]), (&"0".into(), &"0B".into(), &"3 hours ago".into()));
     let digests = line(&["--digests"]);
     assert!(digests.starts_with("REPOSITORY   TAG       DIGEST ") && digests.contains(&format!("latest    {new}   ")), "{digests}");
     let unknown = sandbox.nacre(["images", "--format", "{{.Nope}}"]).fails(1).stderr;

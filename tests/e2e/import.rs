@@ -195,6 +195,8 @@ fn every_bundled_format_gives_the_same_tree() {
     for (tool, line, file) in [
         ("cpio", "cd tree && find . | sort | cpio --quiet -o -H newc > ../tree.cpio", "tree.cpio"),
         ("gzip", "gzip -k tree.cpio", "tree.cpio.gz"),
+        ("gzip", "truncate -s +509 tree.cpio.gz", "tree.cpio.gz"),
+        ("cpio", "cat tree.cpio tree.cpio.gz > initrd && truncate -s +4 initrd", "initrd"),
         ("cpio", "cd tree && find . | sort | cpio --quiet -o -H odc > ../tree.odc", "tree.odc"),
         ("mksquashfs", "mksquashfs tree tree.sqfs -quiet -no-progress -comp gzip", "tree.sqfs"),
         ("mksquashfs", "mksquashfs tree tree.zstd.sqfs -quiet -no-progress -comp zstd", "tree.zstd.sqfs"),
@@ -294,6 +296,10 @@ fn what_cannot_be_imported_ends_in_one_line_and_leaves_nothing() {
     let middle = flipped.len() / 2;
     flipped[middle] ^= 0xff;
     fs::write(sandbox.path("flipped.tar.gz"), flipped).unwrap();
+    shell(
+        &sandbox,
+        "cd tree && find . | sort | cpio --quiet -o -H newc | gzip > ../junk.cpio.gz; printf '\\0\\0\\0junk' >> ../junk.cpio.gz",
+    );
     let formats = "cpio, deb, ext4, oci-wasm, squashfs, tarball, zip";
     for (arguments, part) in [
         (&["no-such.tar"][..], "cannot read no-such.tar: No such file"),
@@ -312,6 +318,7 @@ fn what_cannot_be_imported_ends_in_one_line_and_leaves_nothing() {
         (&["cut.tar.gz"], ""),
         (&["cut.tar"], ""),
         (&["flipped.tar.gz"], ""),
+        (&["junk.cpio.gz"], "the gzip data is"),
         (&["tree.tar", "UPPER"], "UPPER"),
         (&["tree.tar", "a@sha256:0000000000000000000000000000000000000000000000000000000000000000"], "names a digest"),
     ] {

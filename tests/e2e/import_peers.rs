@@ -59,7 +59,7 @@ const CHANGES: &[&str] = &[
 ];
 
 /// The settings that say something, and that an image has.
-fn config(inspected: &str) -> Map<String, Value> {
+pub(crate) fn config(inspected: &str) -> Map<String, Value> {
     let all: Value = serde_json::from_str(inspected).unwrap();
     let says = |value: &Value| !(value.is_null() || value == "" || value == &Value::Array(vec![]));
     let container = ["Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce", "Image"];

@@ -74,7 +74,9 @@ fn what_is_missing_fails_and_the_rest_is_shown() {
     let (sandbox, id) = labelled();
     let output = sandbox.nacre(["inspect", "-f", "{{.Id}}", "ghost", "acme/web:1", "acme/web:3"]).fails(1);
     assert_eq!(output.stdout, format!("{id}\n"));
-    assert_eq!(output.stderr, "nacre: image 'ghost' was not found\nnacre: image 'acme/web:3' was not found\n");
+    assert_eq!(output.stderr, "nacre: No such object: ghost\nnacre: No such object: acme/web:3\n");
+    let image = sandbox.nacre(["image", "inspect", "ghost"]).fails(1);
+    assert_eq!(image.stderr, "nacre: image 'ghost' was not found\n");
     let none = sandbox.nacre(["inspect", "ghost"]).fails(1);
     assert_eq!(none.stdout, "[]\n", "as Docker does");
     let wrong = sandbox.nacre(["inspect", "-f", "{{.Nope}}", "acme/web:1"]).fails(1);

@@ -99,7 +99,7 @@ fn a_policy_begun_in_c() {
 #[test]
 fn every_world_begins_with_something_that_works() {
     for lang in ["c", "js"].into_iter().filter(|lang| has(lang)) {
-        for world in ["search-filter", "admission", "import-format", "export-format", "command"] {
+        for world in ["search-filter", "admission", "import-format", "export-format", "build-frontend", "command"] {
             let sandbox = Sandbox::new();
             if lang == "js" && ["import-format", "export-format"].contains(&world) {
                 let said = sandbox.nacre(["plugin", "new", "x", "--world", world, "--lang", lang]).fails(1).stderr;
@@ -154,7 +154,7 @@ fn example(sandbox: &Sandbox, name: &str) {
 }
 
 /// An example's way from its author to a user, who gets a sandbox of his own; `None` if it cannot be built here.
-fn published(name: &str, lang: &str) -> Option<Sandbox> {
+pub(crate) fn published(name: &str, lang: &str) -> Option<Sandbox> {
     if !has(lang) {
         return None;
     }

@@ -157,7 +157,7 @@ fn what_cannot_be_run() {
         refused(&sandbox, prune, line);
     }
     let said = sandbox.nacre(["plugin", "ls"]).ok().stderr;
-    assert!(said.starts_with("nacre: plugin bad: plugin.toml: line 7: net = \"*\": want one exact host"), "{said}");
+    assert!(said.starts_with("nacre: plugin bad: plugin.toml: net = \"*\": only a build frontend can ask for all hosts"), "{said}");
     install(&sandbox, "bad", MANIFEST, &text(imports));
     let problem = sandbox.nacre(["plugin", "inspect", "-f", "{{.problem}} {{json .imports}}", "acme/bad"]).ok();
     assert!(problem.stdout.starts_with("imports wasi:sockets/tcp@0.2.0, which no capability"), "{}", problem.stdout);

@@ -10,7 +10,7 @@ use nacre_tests::{
 };
 use serde_json::json;
 
-use crate::fixture::{install, put};
+use crate::fixture::{add, install, put};
 
 /// An escape sequence, a carriage return, a bell, a C1 control, a line break, a tab, what reverses and what hides text.
 const EVIL: &str = "evil\u{1b}[2J\u{1b}]0;x\u{7}\r\u{9b}31m\nFAKE   latest\t\u{202e}gnp\u{2066}\u{200b}\u{feff}\u{ad}\u{e0041}end";
@@ -174,6 +174,41 @@ fn what_a_plugin_says() {
     }
     let shown = sandbox.nacre(["plugin", "ls", "--format", "{{.Description}}"]).ok();
     assert!(shown.lines()[0].starts_with("evil\\x1b[2J"), "{}", shown.stdout);
+}
+
+#[test]
+fn what_a_container_says() {
+    let sandbox = Sandbox::new();
+    add(&sandbox, &["app:1"], 1);
+    let (variable, label) = (format!("A={EVIL}"), format!("{EVIL}={EVIL}"));
+    sandbox.nacre(["create", "--name", "boat", "-e", &variable, "-l", &label, "app:1", EVIL, EVIL]).ok();
+    for arguments in [
+        &["ps", "-a"][..],
+        &["ps", "-a", "--no-trunc"],
+        &["ps", "-a", "--format", "json"],
+        &["ps", "-a", "--format", "{{.Command}} {{.Labels}} {{upper .Command}}"],
+        &["ps", "-a", "--format", "table {{.Labels}}\\t{{.Names}}", "-f", &format!("label={EVIL}")],
+        &["ps", "-f", &format!("{EVIL}=x")],
+        &["ps", "-f", &format!("status={EVIL}")],
+        &["inspect", "boat"],
+        &["container", "inspect", "-f", "{{.Config.Env}} {{.Config.Labels}} {{.Path}} {{.Args}} {{.Config.Hostname}}", "boat"],
+        &["create", "--name", EVIL, "app:1"],
+        &["create", "--pull", "never", EVIL],
+        &["create", "--network", EVIL, "app:1"],
+        &["create", "-h", EVIL, "app:1"],
+        &["create", "-v", EVIL, "app:1"],
+        &["run", "--stop-signal", EVIL, "app:1"],
+        &["stop", EVIL],
+        &["rm", "-f", EVIL],
+        &["logs", EVIL],
+        &["cp", &format!("boat{EVIL}:/x"), "."],
+        &["commit", "boat", EVIL],
+        &["commit", "-c", EVIL, "boat"],
+    ] {
+        assert_safe(&sandbox.nacre(arguments));
+    }
+    assert_eq!(sandbox.nacre(["ps", "-aq"]).ok().lines().len(), 1);
+    sandbox.nacre(["rm", "boat"]).ok();
 }
 
 #[test]

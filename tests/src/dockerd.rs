@@ -63,7 +63,9 @@ impl Docker {
 
     /// `docker ARGS` against the daemon, to be run.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("docker");
+        // Debian's own comes with the daemon and has BuildKit's client built in; one that was put before it in the path may not.
+        let program = ["/usr/bin/docker", "docker"].into_iter().find(|program| *program == "docker" || Path::new(program).exists());
+        let mut command = Command::new(program.expect("the last one always is"));
         command.arg("--host").arg(socket(self.folder.path())).args(args);
         // The user's own settings and credentials have no place here.
         command.env("DOCKER_CONFIG", self.folder.path()).env_remove("DOCKER_CONTEXT").env_remove("DOCKER_TLS_VERIFY");

@@ -1,8 +1,10 @@
 //! Small real images, made in memory and the same bytes every time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs, io::Read, path::Path};
 
-use nacre_oci::{Descriptor, Digest, History, ImageConfig, Index, Manifest, Memory, Platform, RawManifest, RunConfig, Sink, media_type};
+use nacre_oci::{
+    Descriptor, Digest, History, ImageConfig, Index, Manifest, Memory, Platform, RawManifest, RunConfig, Sink, Source, media_type,
+};
 
 /// A tar layer with one file in it.
 pub fn layer(path: &str, content: &[u8]) -> Vec<u8> {
@@ -11,6 +13,27 @@ pub fn layer(path: &str, content: &[u8]) -> Vec<u8> {
     header.set_size(content.len() as u64);
     header.set_mode(0o644);
     tar.append_data(&mut header, path, content).unwrap();
+    tar.into_inner().unwrap()
+}
+
+/// A docker-archive of one image, as `docker save` wrote it before 25.
+pub fn docker_archive(name: &str, layers: &[Vec<u8>]) -> Vec<u8> {
+    let diff_ids: Vec<Digest> = layers.iter().map(|tar| Digest::of(tar)).collect();
+    let paths: Vec<String> = diff_ids.iter().map(|id| format!("{}/layer.tar", id.hex())).collect();
+    let config = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": {"Labels": {"name": name}}, "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    });
+    let list = serde_json::json!([{"Config": "config.json", "RepoTags": [name], "Layers": paths}]);
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, path, bytes).unwrap();
+    };
+    add("config.json", config.to_string().as_bytes());
+    add("manifest.json", list.to_string().as_bytes());
+    paths.iter().zip(layers).for_each(|(path, layer)| add(path, layer));
     tar.into_inner().unwrap()
 }
 
@@ -118,6 +141,22 @@ pub fn multi_platform(memory: &Memory) -> Descriptor {
     };
     let manifests = [one("linux/amd64", b"for amd64"), one("linux/arm64", b"for arm64")];
     index(memory, &manifests)
+}
+
+/// Writes an OCI layout with everything in memory, and the image at `root` listed.
+pub fn layout(memory: &Memory, root: &Descriptor, folder: &Path) {
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    for digest in memory.digests() {
+        let blob = Descriptor::new("application/octet-stream", digest.clone(), 0);
+        let mut bytes = Vec::new();
+        memory.open_unverified(&blob, 0).unwrap().read_to_end(&mut bytes).unwrap();
+        fs::write(blobs.join(digest.hex()), bytes).unwrap();
+    }
+    let held = Memory::new();
+    let listed = index(&held, std::slice::from_ref(root));
+    fs::write(folder.join("index.json"), nacre_oci::read_small(&held, &listed, u64::MAX).unwrap()).unwrap();
 }
 
 /// Gives a document in memory a name.

@@ -5,4 +5,5 @@ pub mod conformance;
 pub mod dockerd;
 pub mod images;
 pub mod peers;
+pub mod prove;
 pub mod sandbox;

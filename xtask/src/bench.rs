@@ -4,16 +4,22 @@
 //! for what another has written; pulls and loads start from an empty store, pushes go to an empty registry.
 
 mod archives;
+mod build;
+mod containers;
 mod image;
 mod many;
 mod measure;
 mod report;
 mod tools;
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Result;
 use nacre_tests::peers::{Options, Registry};
+use tempfile::TempDir;
 
 use crate::{readme, run, setup};
 use measure::{Sample, measure, median};
@@ -62,13 +68,46 @@ struct Row {
 
 /// Measures everything and prints the tables; with `write_readme` they go into README.md too.
 pub fn bench(write_readme: bool) -> Result<()> {
+    moving(write_readme)?;
+    building(write_readme)?;
+    running(write_readme)
+}
+
+/// What containers are compared in.
+pub fn running(write_readme: bool) -> Result<()> {
+    let (nacre, folder, registry) = begin()?;
+    image::publish(&nacre, folder.path(), &registry.address(), image::BASE)?;
+    let text = containers::tables(&nacre, folder.path(), &registry.address())?;
+    show("bench-run", &text, write_readme)
+}
+
+/// What `nacre build` is compared in.
+pub fn building(write_readme: bool) -> Result<()> {
+    let (nacre, folder, registry) = begin()?;
+    let size = image::publish(&nacre, folder.path(), &registry.address(), image::BASE)?;
+    let text = build::tables(&nacre, folder.path(), &registry.address(), size)?;
+    show("bench-build", &text, write_readme)
+}
+
+fn show(block: &str, text: &str, write_readme: bool) -> Result<()> {
+    println!("{text}");
+    if write_readme { readme::replace(block, text) } else { Ok(()) }
+}
+
+/// The release, a folder for everything, and an empty registry.
+fn begin() -> Result<(PathBuf, TempDir, Registry)> {
     setup::all()?;
     let nacre = run::build(true)?;
-    let folder = tempfile::tempdir()?;
     let Some(registry) = Registry::start(&Options::default()) else {
         anyhow::bail!("docker-registry is needed: run 'cargo xtask setup' as root");
     };
-    let size = image::publish(&nacre, folder.path(), &registry.address())?;
+    Ok((nacre, tempfile::tempdir()?, registry))
+}
+
+/// Everything but builds.
+fn moving(write_readme: bool) -> Result<()> {
+    let (nacre, folder, registry) = begin()?;
+    let size = image::publish(&nacre, folder.path(), &registry.address(), image::IMAGE)?;
     let mut tools = tools::all(&nacre, folder.path())?;
     let scene = Scene::new(folder.path(), &registry.address());
     archives::make(&scene)?;
@@ -82,11 +121,7 @@ pub fn bench(write_readme: bool) -> Result<()> {
     alone.extend(many::measure(&nacre, folder.path(), &scene)?);
     let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
     let text = report::tables(size, &names, &rows, &limits, &alone);
-    println!("{text}");
-    if write_readme {
-        readme::replace("bench", &text)?;
-    }
-    Ok(())
+    show("bench", &text, write_readme)
 }
 
 /// One kind of work by every program in turn, several times; the medians.

@@ -4,17 +4,17 @@ use std::{
     env,
     ffi::OsString,
     fs,
-    io::{BufRead, BufReader, Read},
+    io::Read,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 use nacre_archive::Layout;
 use nacre_oci::{Memory, Options, Select, Silent, copy};
 
-use crate::{busybox::Busybox, readme, run, setup};
+use crate::{busybox::Busybox, readme, run, server::Server, setup, site};
 
 /// What is shown, by the shell. `$R` is the registry's address; `#` begins a word of explanation; `author:` a line that a
 /// plugin's author types, in nacre's folder and with a store of his own.
@@ -42,6 +42,13 @@ const SCRIPT: &[&str] = &[
     "nacre save --format squashfs -o package.squashfs team/package:1",
     "nacre import -q package.squashfs team/disk:1",
     "nacre compare team/package:1 team/disk:1",
+    "# Build on it, without a daemon; the second time nothing is left to do",
+    "cat site/Dockerfile",
+    "nacre build -t team/site:1 site",
+    "nacre build -t team/site:1 site 2>&1 | grep -B1 --no-group-separator CACHED",
+    "nacre history team/site:1",
+    "nacre cat team/site:1 /srv/www/index.html",
+    "nacre build --print-graph=dot site | head -8",
     "# Plugins of third parties, in Rust, Python, JavaScript and C: built, tested, published",
     "author: for p in $P; do nacre plugin build examples/$p; done",
     "author: for p in $P; do nacre plugin test examples/$p; done",
@@ -55,6 +62,13 @@ const SCRIPT: &[&str] = &[
     "nacre layer-sizes --over 1MB",
     "nacre import -q hello.apk team/hello:1",
     "nacre save --format mtree -o hello.mtree team/hello:1; grep hello.conf hello.mtree",
+    "# Frontends are plugins too: a dialect of Dockerfiles, which shares their cache, and a list of what is in an image",
+    "cat site/Dockerfile.plus",
+    "nacre build -t team/site:plus -f site/Dockerfile.plus site 2>&1 | grep -B1 --no-group-separator CACHED",
+    "cat site/image.toml",
+    "nacre build -q -t team/site:list -f site/image.toml site",
+    "nacre images team/site",
+    "# Rules of one's own for what comes in",
     "nacre pull -q $R/library/busybox:1.35 || nacre plugin disable no-root office-hours",
     "# Five builds have come in; what would each policy do?",
     "nacre pull -q -a $R/team/build",
@@ -82,6 +96,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("mtree", ""),
     ("no-root", ""),
     ("layer-sizes", ""),
+    ("dockerfile-plus", ""),
+    ("image-toml", ""),
     ("ranker", "componentize-py"),
     ("weekly", "componentize-py"),
     ("office-hours", "jco"),
@@ -121,11 +137,12 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// The image as an OCI layout, a package of each kind, and the settings of the examples' plugins.
+    /// The image as an OCI layout, a package of each kind, what is built, and the settings of the examples' plugins.
     fn prepare(&self) -> Result<()> {
         self.layout("busybox", "1.35", "2026-05-07T20:33:00Z")?;
         fs::copy(self.busybox.package()?, self.folder.join("busybox.deb"))?;
         fs::copy(run::root().join("examples/apk/cases/hello/hello.apk"), self.folder.join("hello.apk"))?;
+        site::write(self.folder)?;
         let settings = "[plugins.approved-only]\nallow = [\"team/app\"]\n\n[plugins.no-root]\nallow = [\"docker.io/team/*\"]\n";
         fs::write(self.folder.join("config.toml"), settings)?;
         Ok(())
@@ -157,12 +174,7 @@ impl Stage<'_> {
     fn serve(&self) -> Result<Server> {
         // The default address where it is free, so that a transcript looks like what a reader would see.
         let address = if TcpListener::bind("127.0.0.1:5000").is_ok() { "127.0.0.1:5000" } else { "127.0.0.1:0" };
-        let mut command = self.command("served");
-        let mut child = command.args(["serve", "--quiet", "--addr", address]).stderr(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().context("no standard error")?).read_line(&mut line)?;
-        let address = line.trim().rsplit_once("http://").with_context(|| format!("nacre serve said: {line}"))?.1.to_owned();
-        Ok(Server { child, address })
+        Server::start(self.command("served"), address)
     }
 
     /// The builds that the policies decide on: the same image under five versions, each with a date of its own.
@@ -217,17 +229,4 @@ impl Stage<'_> {
 fn examples() -> Vec<&'static str> {
     let there = |tool: &str| tool.is_empty() || setup::tools().any(|folder| folder.join(tool).is_file());
     EXAMPLES.iter().filter(|(_, tool)| there(tool)).map(|(name, _)| *name).collect()
-}
-
-/// The demo's registry, ended with the demo.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -38,8 +38,11 @@ fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Builds `nacre` and returns its path.
+/// Builds `nacre` and returns its path. What `NACRE_BIN` names is taken as it is, as by the tests.
 pub fn build(release: bool) -> Result<PathBuf> {
+    if let Some(binary) = env::var_os("NACRE_BIN") {
+        return Ok(PathBuf::from(binary));
+    }
     let profile = if release { "release" } else { "dev" };
     checked(&mut cargo(&["build", "--quiet", "--package", "nacre-cli", "--profile", profile]))?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
@@ -60,7 +63,9 @@ pub fn tests(args: &[String]) -> Result<()> {
 
 /// The libraries below the plugin host and the command line know neither.
 fn layering() -> Result<()> {
-    for library in ["nacre-oci", "nacre-layer", "nacre-store", "nacre-registry", "nacre-archive", "nacre-serve"] {
+    for library in
+        ["nacre-oci", "nacre-layer", "nacre-store", "nacre-registry", "nacre-archive", "nacre-serve", "nacre-runtime", "nacre-container"]
+    {
         let output = cargo(&["tree", "--package", library, "--edges", "normal", "--prefix", "none"]).output()?;
         let tree = String::from_utf8(output.stdout)?;
         for line in tree.lines() {

@@ -22,12 +22,21 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/openssl", "openssl"),
     ("/usr/bin/xz", "xz-utils"),
     ("/usr/bin/zstd", "zstd"),
+    ("/usr/bin/cpio", "cpio"),
+    ("/usr/bin/zip", "zip"),
     ("/usr/bin/bzip2", "bzip2"),
     ("/usr/bin/python3", "python3"),
     ("/usr/bin/node", "nodejs"),
     ("/usr/bin/npm", "npm"),
     ("/usr/bin/mksquashfs", "squashfs-tools"),
     ("/usr/sbin/mke2fs", "e2fsprogs"),
+    ("/usr/bin/buildah", "buildah"),
+    ("/usr/bin/busybox", "busybox-static"),
+    ("/usr/bin/git", "git"),
+    ("/usr/sbin/debootstrap", "debootstrap"),
+    // What builds as an ordinary user need.
+    ("/usr/bin/newuidmap", "uidmap"),
+    ("/usr/bin/fuse-overlayfs", "fuse-overlayfs"),
 ];
 
 /// Those of them that plugins' languages need.

@@ -17,17 +17,24 @@ pub(crate) struct Cli {
 /// The verbs.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Container(commands::container::Verb),
+    Ps(commands::ps::Args),
+    /// Manage containers
+    #[command(subcommand, name = "container", arg_required_else_help = true)]
+    Containers(commands::container::Command),
     Pull(commands::pull::Args),
     Push(commands::push::Args),
     Images(commands::images::Args),
     Search(commands::search::Args),
-    Inspect(commands::inspect::Args),
+    Inspect(commands::inspect::Any),
     History(commands::history::Args),
     Tag(commands::tag::Args),
     Rmi(commands::rmi::Args),
     Save(commands::save::Args),
     Load(commands::load::Args),
     Import(commands::import::Args),
+    Build(Box<commands::build::Args>),
     Copy(commands::copy::Args),
     /// Protect images from rmi and prune
     Pin(commands::pin::Args),
@@ -43,6 +50,9 @@ pub(crate) enum Command {
     #[command(subcommand, arg_required_else_help = true)]
     Plugin(commands::plugin::Command),
     Completion(commands::completion::Args),
+    /// Manage what builds have cached
+    #[command(subcommand, arg_required_else_help = true, alias = "buildx")]
+    Builder(commands::builder::Command),
     /// See the store
     #[command(subcommand, arg_required_else_help = true)]
     System(commands::system::Command),
@@ -64,6 +74,7 @@ pub(crate) enum ImageCommand {
     Save(commands::save::Args),
     Load(commands::load::Args),
     Import(commands::import::Args),
+    Build(Box<commands::build::Args>),
     Copy(commands::copy::Args),
     /// Protect images from rmi and prune
     Pin(commands::pin::Args),

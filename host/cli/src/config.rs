@@ -1,10 +1,17 @@
 //! `config.toml`: the system's, which always applies, and the user's, which adds to it.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use nacre_plugin::{Ceiling, lifecycle::Trust};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
+
+use crate::pace::positive;
 
 /// The system's configuration file: an organisation's rules.
 pub(crate) const SYSTEM: &str = "/etc/nacre/config.toml";
@@ -15,6 +22,8 @@ pub(crate) const SYSTEM: &str = "/etc/nacre/config.toml";
 pub(crate) struct Config {
     /// How to reach registries.
     pub registries: Registries,
+    /// How to build.
+    pub build: Build,
     /// What every search is filtered by.
     pub search: Search,
     /// What decides on every prune.
@@ -37,6 +46,17 @@ pub(crate) struct Registries {
     pub insecure: Vec<String>,
     /// Where to look first for a registry's images: base addresses by host.
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// How long nothing may come of a body before it is asked for again, such as `30s`.
+    #[serde(deserialize_with = "time")]
+    pub stall: Option<Duration>,
+}
+
+/// `[build]`
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Build {
+    /// The OCI runtime, by its name or path, instead of the first that is found.
+    pub runtime: Option<PathBuf>,
 }
 
 /// `[search]`
@@ -61,6 +81,10 @@ pub(crate) struct Prune {
 pub(crate) struct Admission {
     /// Plugins without whose consent nothing happens to an image, even if they are missing or broken.
     pub required: Vec<String>,
+}
+
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    positive(&String::deserialize(from)?).map(Some).map_err(D::Error::custom)
 }
 
 impl Config {
@@ -95,6 +119,8 @@ impl Config {
         for (host, mirrors) in user.registries.mirrors {
             self.registries.mirrors.entry(host).or_insert(mirrors);
         }
+        self.registries.stall = self.registries.stall.or(user.registries.stall);
+        self.build.runtime = self.build.runtime.or(user.build.runtime);
         self.search.filters.extend(user.search.filters);
         self.prune.policies.extend(user.prune.policies);
         self.trust = self.trust.and(user.trust);
@@ -143,5 +169,7 @@ mod tests {
         let error = Config::load(Some(&folder), true).unwrap_err().to_string();
         fs::remove_file(&folder).unwrap();
         assert!(error.contains("line 2") && error.contains("filter"), "{error}");
+        assert_eq!(toml::from_str::<Config>("registries.stall = '5s'").unwrap().registries.stall, Some(Duration::from_secs(5)));
+        assert!(toml::from_str::<Config>("registries.stall = '5'").is_err());
     }
 }

@@ -14,11 +14,11 @@ use std::{
 use anyhow::{Context as _, Result};
 use nacre_oci::Progress;
 use nacre_plugin::{Level, Plugin, Plugins, Policy, lifecycle::Lock};
-use nacre_registry::{Client, Credentials};
+use nacre_registry::{Client, Credentials, Timeouts};
 use nacre_store::Store;
 use tokio::{
     runtime::{Builder, Runtime},
-    signal::ctrl_c,
+    signal::unix::{SignalKind, signal},
 };
 
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
     global::Global,
     output::{
         self,
+        build::Shown,
         escape::visible,
         progress::{self, Action, Mode},
     },
@@ -47,6 +48,8 @@ pub(crate) struct Context {
     runtime: Arc<OnceLock<Runtime>>,
     stop: Arc<AtomicBool>,
     watched: Arc<OnceLock<()>>,
+    /// Whether interrupts are somebody else's by now.
+    left: Arc<AtomicBool>,
     /// Whoever shows progress now: a registry's retries are told there.
     listener: Arc<Mutex<Option<Weak<dyn Progress>>>>,
 }
@@ -55,8 +58,8 @@ impl Context {
     pub(crate) fn new(global: Global) -> Result<Self> {
         let paths = Paths::new(&global)?;
         let config = Config::load(paths.config.as_deref(), paths.config_named)?;
-        let (runtime, stop, watched, listener) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
-        Ok(Self { config, paths, global, runtime, stop, watched, listener })
+        let (runtime, stop, watched) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { config, paths, global, runtime, stop, watched, left: Arc::default(), listener: Arc::default() })
     }
 
     /// The store.
@@ -73,23 +76,43 @@ impl Context {
         self.runtime.get().context("the network runtime is gone")
     }
 
-    /// From here on Ctrl-C lets the command end in good order. A second one, or [`PATIENCE`], ends it where it stands: what
-    /// it wrote is as good as after any other kill.
+    /// From here on Ctrl-C and SIGTERM let the command end in good order. A second one, or [`PATIENCE`], ends it where it
+    /// stands: what it wrote is as good as after any other kill.
     #[allow(clippy::exit, reason = "a thread that waits for the network cannot be told")]
     fn end_on_interrupt(&self) -> Result<()> {
         if self.watched.set(()).is_err() {
             return Ok(());
         }
-        let stop = Arc::clone(&self.stop);
+        let (stop, left) = (Arc::clone(&self.stop), Arc::clone(&self.left));
         self.runtime()?.spawn(async move {
-            if ctrl_c().await.is_ok() {
+            while interrupt().await.is_ok() {
+                if left.load(Ordering::Relaxed) {
+                    continue;
+                }
                 stop.store(true, Ordering::Relaxed);
-                let _ = tokio::time::timeout(PATIENCE, ctrl_c()).await;
+                let _ = tokio::time::timeout(PATIENCE, interrupt()).await;
                 warn("cancelled");
                 std::process::exit(1);
             }
         });
         Ok(())
+    }
+
+    /// Ends the command, which is about `what`, after `limit`, wherever it stands then: as good as any other kill.
+    #[allow(clippy::exit, reason = "a thread that waits for the network cannot be told")]
+    pub(crate) fn end_after(&self, limit: Duration, what: &str) -> Result<()> {
+        let text = format!("{what} did not end within {limit:?}: what came is kept, so try again, or with a longer --timeout");
+        self.runtime()?.spawn(async move {
+            tokio::time::sleep(limit).await;
+            warn(&text);
+            std::process::exit(1);
+        });
+        Ok(())
+    }
+
+    /// From here on Ctrl-C and SIGTERM are for whoever else listens: they reach a program that this command is attached to.
+    pub(crate) fn leave_interrupts(&self) {
+        self.left.store(true, Ordering::Relaxed);
     }
 
     /// The client for all registries.
@@ -103,6 +126,7 @@ impl Context {
             authorities: authorities(&self.paths.certificates),
             mirrors: self.config.registries.mirrors.clone(),
             credentials: Credentials::from_files(self.paths.auth_files.clone()),
+            timeouts: self.config.registries.stall.map_or_else(Timeouts::default, Timeouts::stalling),
             notify: Some(Arc::new(move |text: &str| tell(&listener, text))),
             ..nacre_registry::Config::default()
         };
@@ -151,6 +175,16 @@ impl Context {
         shown
     }
 
+    /// Who shows a build, and stops it when the user wants an end.
+    pub(crate) fn show_build(&self, quiet: bool) -> Arc<Shown> {
+        let _ = self.end_on_interrupt();
+        let mode = if quiet && self.global.progress == Mode::Auto { Mode::Quiet } else { self.global.progress };
+        let shown = Arc::new(Shown::new(mode, Arc::clone(&self.stop)));
+        let listening: Arc<dyn Progress> = Arc::<Shown>::clone(&shown);
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(&listening));
+        shown
+    }
+
     /// A line of the result that may hold text from outside.
     pub(crate) fn print(&self, text: &str) -> Result<()> {
         text.lines().try_for_each(|line| self.write(&format!("{}\n", visible(line))))
@@ -176,6 +210,16 @@ fn tell(listener: &Mutex<Option<Weak<dyn Progress>>>, text: &str) {
         Some(progress) => progress.note(text),
         None => warn(text),
     }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn interrupt() -> std::io::Result<()> {
+    let (mut typed, mut sent) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = typed.recv() => {}
+        _ = sent.recv() => {}
+    }
+    Ok(())
 }
 
 fn to_json(table: &toml::Table) -> Result<nacre_plugin::Settings> {

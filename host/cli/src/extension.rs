@@ -3,13 +3,13 @@
 //! What they are called and take is in the manifests, so that help and completion run nothing. The manifests are read
 //! only where the command line names no verb of nacre's own.
 
-use std::{ffi::OsString, iter, process::ExitCode, sync::atomic::Ordering};
+use std::{collections::BTreeSet, ffi::OsString, iter, process::ExitCode, sync::atomic::Ordering};
 
 use anyhow::Result;
-use clap::{Arg, ArgAction, ArgMatches, Args as _, CommandFactory, Parser};
+use clap::{Arg, ArgAction, ArgMatches, Args as _, CommandFactory, Parser, Subcommand};
 use nacre_plugin::{Argument, Command, Kv, Plugin, Plugins};
 
-use crate::{args::Cli, context::Context, global::Global, output::escape::visible, screen::Screen};
+use crate::{args, args::Cli, context::Context, global::Global, output::escape::visible, screen::Screen};
 
 /// Where plugins' commands stand in the help: behind nacre's own.
 const LAST: usize = 10_000;
@@ -24,20 +24,25 @@ struct Globals {
 /// What can be told of a command line without knowing all commands.
 pub(crate) struct Early {
     verb: Option<String>,
+    /// The word behind it that is no option.
+    second: Option<String>,
     global: Vec<OsString>,
+    version: bool,
 }
 
 impl Early {
     /// Looks for the first word that is no option, and for nacre's own options.
     pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Self {
-        let known = Global::augment_args(clap::Command::new("nacre"));
-        let mut early = Self { verb: None, global: Vec::new() };
+        let known = globals();
+        let mut early = Self { verb: None, second: None, global: Vec::new(), version: false };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             let text = word.to_string_lossy();
+            early.version |= early.verb.is_none() && (text == "-V" || text == "--version");
             let Some(option) = text.strip_prefix("--") else {
-                if !text.starts_with('-') && early.verb.is_none() {
-                    early.verb = Some(text.into_owned());
+                if !text.starts_with('-') {
+                    let first_free = if early.verb.is_none() { &mut early.verb } else { &mut early.second };
+                    first_free.get_or_insert_with(|| text.into_owned());
                 }
                 continue;
             };
@@ -53,9 +58,22 @@ impl Early {
         early
     }
 
-    /// Whether the verb is one of nacre's own, so that no plugin has to be looked for.
+    /// Whether the verb is one of nacre's own, or the version is asked for, so that no plugin has to be looked for.
     pub(crate) fn is_own(&self) -> bool {
-        self.verb.as_deref().is_some_and(|verb| verb != "help" && is_own(&Cli::command(), verb))
+        self.version || self.verb.as_deref().is_some_and(|verb| verb != "help" && is_own(verb))
+    }
+
+    /// Whether a program is to be run in a container, so that exit code 2 could be that program's.
+    pub(crate) fn runs_a_program(&self) -> bool {
+        let verb = self.verb.as_deref().filter(|verb| *verb != "container").or(self.second.as_deref());
+        matches!(verb, Some("run" | "exec"))
+    }
+
+    /// Whether an image is to be built.
+    pub(crate) fn builds(&self) -> bool {
+        let groups = ["image", "builder", "buildx"];
+        let verb = self.verb.as_deref().filter(|verb| !groups.contains(verb)).or(self.second.as_deref());
+        verb == Some("build")
     }
 
     /// Whether an error is shown with its causes.
@@ -85,22 +103,21 @@ impl Early {
     }
 }
 
-/// The command line with the plugins' commands in it.
+/// The command line with the plugins' commands in it; of two with one name the first.
 pub(crate) fn extended(plugins: &Plugins) -> clap::Command {
-    plugins.commands().fold(Cli::command(), |cli, (plugin, command)| match problem(&cli, command) {
-        None => cli.subcommand(described(plugin, command)),
-        Some(_) => cli,
-    })
+    let mut had = BTreeSet::new();
+    let globals = globals();
+    let can_be_had = plugins.commands().filter(|(_, command)| problem(&globals, command).is_none() && had.insert(&command.name));
+    Cli::command().subcommands(can_be_had.map(|(plugin, command)| described(plugin, command)))
 }
 
-/// Why a plugin's command cannot be had beside those in `cli`: nacre's own verbs and options stay what they are, and
-/// of two plugins the first wins.
-pub(crate) fn problem(cli: &clap::Command, command: &Command) -> Option<String> {
-    if is_own(cli, &command.name) {
+/// Why a plugin's command cannot be had: nacre's own verbs and options, which are `globals`, stay what they are.
+fn problem(globals: &clap::Command, command: &Command) -> Option<String> {
+    if is_own(&command.name) {
         return Some(format!("its command {} cannot be had: nacre {} is a verb of nacre's own", command.name, command.name));
     }
     let taken = |argument: &&Argument| {
-        !argument.is_position() && (argument.name == "version" || cli.get_arguments().any(|own| own.get_long() == Some(&argument.name)))
+        !argument.is_position() && (argument.name == "version" || globals.get_arguments().any(|own| own.get_long() == Some(&argument.name)))
     };
     let argument = command.arguments.iter().find(taken)?;
     Some(format!("its command {} cannot be had: --{} is an option of nacre's own", command.name, argument.name))
@@ -108,13 +125,20 @@ pub(crate) fn problem(cli: &clap::Command, command: &Command) -> Option<String> 
 
 /// What of the plugins' commands cannot be had.
 pub(crate) fn problems(plugins: &Plugins) -> Vec<String> {
-    let cli = Cli::command();
-    let of = |plugin: &Plugin, command| Some(format!("plugin {}: {}", plugin.name(), problem(&cli, command)?));
+    let globals = globals();
+    let of = |plugin: &Plugin, command| Some(format!("plugin {}: {}", plugin.name(), problem(&globals, command)?));
     plugins.commands().filter_map(|(plugin, command)| of(plugin, command)).collect()
 }
 
-fn is_own(cli: &clap::Command, verb: &str) -> bool {
-    verb == "help" || cli.find_subcommand(verb).is_some()
+/// Whether a verb is nacre's own. The whole command line is not made for that: it has a thousand arguments.
+fn is_own(verb: &str) -> bool {
+    // has_subcommand knows no aliases.
+    ["help", "buildx"].contains(&verb) || args::Command::has_subcommand(verb)
+}
+
+/// Nacre's own options, which stand before or behind any verb.
+fn globals() -> clap::Command {
+    Global::augment_args(clap::Command::new("nacre"))
 }
 
 fn described(plugin: &Plugin, command: &Command) -> clap::Command {
@@ -148,12 +172,12 @@ fn id(argument: &Argument) -> String {
 /// Runs the plugin's command that the command line names; `None` if it names one of nacre's own.
 pub(crate) fn run(context: &Context, plugins: &Plugins, matches: &ArgMatches) -> Option<Result<ExitCode>> {
     let (name, matches) = matches.subcommand()?;
-    if is_own(&Cli::command(), name) {
+    if is_own(name) {
         return None;
     }
     // As in `extended`, of those that can be had the first.
-    let cli = Cli::command();
-    let (plugin, command) = plugins.commands().find(|(_, command)| command.name == name && problem(&cli, command).is_none())?;
+    let globals = globals();
+    let (plugin, command) = plugins.commands().find(|(_, command)| command.name == name && problem(&globals, command).is_none())?;
     Some(call(context, plugin, command, matches))
 }
 
@@ -200,6 +224,9 @@ mod tests {
         for (line, verb, own) in [
             ("", None, false),
             ("--help", None, false),
+            ("--version", None, true),
+            ("--root /x -V", None, true),
+            ("tree -V", Some("tree"), false),
             ("images --help", Some("images"), true),
             ("--root /x --debug images", Some("images"), true),
             ("--root=/x tree --root /y app", Some("tree"), false),
@@ -224,8 +251,15 @@ mod tests {
     }
 
     #[test]
-    fn nacres_own_verbs_and_options_cannot_be_taken() {
+    fn every_verb_is_known_without_the_command_line() {
         let cli = Cli::command();
+        let all = cli.get_subcommands().flat_map(|verb| verb.get_all_aliases().chain([verb.get_name()]).collect::<Vec<_>>());
+        assert_eq!(all.filter(|verb| !is_own(verb)).collect::<Vec<_>>(), [""; 0]);
+    }
+
+    #[test]
+    fn nacres_own_verbs_and_options_cannot_be_taken() {
+        let cli = globals();
         assert_eq!(problem(&cli, &command("lint", &["root", "limit option"])), None);
         assert!(problem(&cli, &command("images", &[])).is_some_and(|text| text.contains("a verb of nacre's own")));
         assert!(problem(&cli, &command("help", &[])).is_some());

@@ -14,6 +14,16 @@ pub(crate) struct Shown;
 #[error("standard output was closed")]
 pub(crate) struct StdoutClosed;
 
+/// The exit code of a failure where it is not 1. It says nothing itself.
+#[derive(Debug, thiserror::Error)]
+#[error("")]
+pub(crate) struct Code(pub u8);
+
+/// A failure ends with `code`, unless it has one of its own.
+pub(crate) fn or_code<T>(code: u8, done: anyhow::Result<T>) -> anyhow::Result<T> {
+    done.map_err(|error| if error.is::<Code>() { error } else { error.context(Code(code)) })
+}
+
 /// Writes `error` as one line (with `debug`, its causes below) and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error, debug: bool) -> ExitCode {
     if is_closed_pipe(error) {
@@ -27,7 +37,7 @@ pub(crate) fn report(error: &anyhow::Error, debug: bool) -> ExitCode {
             warn(&format!("  because: {cause}"));
         }
     }
-    ExitCode::FAILURE
+    ExitCode::from(error.downcast_ref::<Code>().map_or(1, |code| code.0))
 }
 
 /// Writes one line to standard error, safe for a terminal.

@@ -28,7 +28,7 @@ pub(crate) struct Global {
     /// Show the whole chain of an error, and what plugins log
     #[arg(long, global = true)]
     pub debug: bool,
-    /// Leave each call of a search filter, prune policy or admission rule in this folder, as a case for plugin test
+    /// Leave each call of a search filter, prune policy, admission rule or frontend in this folder, as a case for plugin test
     #[arg(long, value_name = "FOLDER", global = true, hide = true)]
     pub record: Option<PathBuf>,
 }

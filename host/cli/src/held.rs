@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use nacre_oci::{Descriptor, Result, Staged, Staging};
+use nacre_oci::{Descriptor, Digest, Result, Staged, Staging};
 
 type Finished = Vec<(Box<dyn Staged>, Descriptor)>;
 
@@ -50,6 +50,10 @@ impl Write for Open {
 }
 
 impl Staged for Open {
+    fn written(&self) -> (Digest, u64) {
+        self.inner.written()
+    }
+
     fn commit(self: Box<Self>, descriptor: &Descriptor) -> Result<()> {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner).push((self.inner, descriptor.clone()));
         Ok(())

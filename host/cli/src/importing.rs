@@ -147,6 +147,10 @@ impl Write for Counting<Box<dyn Staged>> {
 }
 
 impl Staged for Counting<Box<dyn Staged>> {
+    fn written(&self) -> (Digest, u64) {
+        self.inner.written()
+    }
+
     fn commit(self: Box<Self>, descriptor: &Descriptor) -> nacre_oci::Result<()> {
         self.inner.commit(descriptor)
     }

@@ -5,16 +5,22 @@
 
 mod admission;
 mod args;
+mod attached;
 mod backend;
+mod building;
 mod commands;
 mod config;
+mod containers;
 mod context;
+mod copying;
 mod extension;
 mod failure;
+mod fetching;
 mod global;
 mod held;
 mod importing;
 mod output;
+mod pace;
 mod paths;
 mod plugin_log;
 mod plugins;
@@ -30,20 +36,44 @@ use clap::{FromArgMatches, Parser};
 
 use crate::{
     args::{Cli, Command, ImageCommand},
+    commands::run::OWN_FAILURE,
     context::Context,
     extension::Early,
 };
 
 fn main() -> ExitCode {
+    if let Some(code) = nacre_runtime::serve(env::args_os().nth(1).as_deref()) {
+        return code;
+    }
     let early = Early::read(env::args_os().skip(1));
-    let done = if early.is_own() { own(Cli::parse()) } else { extended(&early) };
+    let done = match early.is_own().then(Cli::try_parse) {
+        Some(Ok(cli)) => own(cli),
+        Some(Err(error)) => return usage(&error, &early),
+        None => extended(&early),
+    };
     done.unwrap_or_else(|error| failure::report(&error, early.debug()))
+}
+
+/// Shows help, or what is wrong with the command line.
+fn usage(error: &clap::Error, early: &Early) -> ExitCode {
+    let hint = match (early.runs_a_program(), early.builds()) {
+        (true, _) => containers::unsupported(error),
+        (_, true) => building::unsupported(error),
+        _ => None,
+    };
+    match hint {
+        Some(hint) => failure::warn(&hint),
+        // Standard error that is closed leaves nobody to tell.
+        None => _ = error.print(),
+    }
+    let code = if error.use_stderr() && early.runs_a_program() { i32::from(OWN_FAILURE) } else { error.exit_code() };
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
 /// One of nacre's own verbs: no plugin is looked for before the verb does it.
 fn own(cli: Cli) -> Result<ExitCode> {
     let context = Context::new(cli.global)?;
-    run(&context, cli.command).map(|()| ExitCode::SUCCESS)
+    run(&context, cli.command)
 }
 
 /// Anything else: a plugin's command, help, or a mistake.
@@ -54,13 +84,18 @@ fn extended(early: &Early) -> Result<ExitCode> {
         .unwrap_or_else(|| own(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())))
 }
 
-fn run(context: &Context, command: Command) -> Result<()> {
+fn run(context: &Context, command: Command) -> Result<ExitCode> {
     match command {
+        // These may end with the exit code of a program.
+        Command::Container(verb) => return commands::container::do_verb(context, verb),
+        Command::Containers(command) => return commands::container::run(context, command),
+        Command::Ps(args) => commands::ps::run(context, &args),
         Command::Pull(args) | Command::Image(ImageCommand::Pull(args)) => commands::pull::run(context, &args),
         Command::Push(args) | Command::Image(ImageCommand::Push(args)) => commands::push::run(context, &args),
         Command::Images(args) | Command::Image(ImageCommand::Ls(args)) => commands::images::run(context, &args),
         Command::Search(args) => commands::search::run(context, &args),
-        Command::Inspect(args) | Command::Image(ImageCommand::Inspect(args)) => commands::inspect::run(context, &args),
+        Command::Inspect(args) => commands::inspect::any(context, &args),
+        Command::Image(ImageCommand::Inspect(args)) => commands::inspect::images(context, &args),
         Command::History(args) | Command::Image(ImageCommand::History(args)) => commands::history::run(context, &args),
         Command::Tag(args) | Command::Image(ImageCommand::Tag(args)) => commands::tag::run(context, &args),
         Command::Rmi(args) | Command::Image(ImageCommand::Rm(args)) => commands::rmi::run(context, &args),
@@ -68,6 +103,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Save(args) | Command::Image(ImageCommand::Save(args)) => commands::save::run(context, &args),
         Command::Load(args) | Command::Image(ImageCommand::Load(args)) => commands::load::run(context, &args),
         Command::Import(args) | Command::Image(ImageCommand::Import(args)) => commands::import::run(context, &args),
+        Command::Build(args) | Command::Image(ImageCommand::Build(args)) => commands::build::run(context, &args),
         Command::Copy(args) | Command::Image(ImageCommand::Copy(args)) => commands::copy::run(context, &args),
         Command::Pin(args) | Command::Image(ImageCommand::Pin(args)) => commands::pin::run(context, &args, true),
         Command::Unpin(args) | Command::Image(ImageCommand::Unpin(args)) => commands::pin::run(context, &args, false),
@@ -76,6 +112,8 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Serve(args) => commands::serve::run(context, &args),
         Command::Plugin(command) => commands::plugin::run(context, &command),
         Command::Completion(args) => commands::completion::run(context, &args),
+        Command::Builder(command) => commands::builder::run(context, &command),
         Command::System(command) => commands::system::run(context, &command),
     }
+    .map(|()| ExitCode::SUCCESS)
 }

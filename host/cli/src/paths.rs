@@ -87,6 +87,16 @@ pub(crate) fn source_date() -> Result<Option<jiff::Timestamp>> {
     time.map(Some).with_context(|| format!("SOURCE_DATE_EPOCH is '{}': want seconds since 1970", text.display()))
 }
 
+/// The text of an environment variable that the user named, or that a standard does.
+pub(crate) fn text(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+/// The bytes of an environment variable that the user named.
+pub(crate) fn bytes(name: &str) -> Option<Vec<u8>> {
+    env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec)
+}
+
 /// An environment variable; an empty one is none.
 fn variable(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)

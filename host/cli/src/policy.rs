@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use nacre_plugin::{Action, Hit, Kv, Pick, Plugin, Plugins, Summary};
-use nacre_store::{Decision, Image, Kept, Store};
+use nacre_store::{CacheRecord, Decision, Image, Kept, Store};
 
 use crate::context::Context;
 
@@ -109,6 +109,38 @@ pub(crate) fn decide(context: &Context, store: &Store, policies: &[Policy]) -> R
         count(image, votes, &mut verdicts);
     }
     Ok(verdicts)
+}
+
+/// Asks every policy about records of the build cache; the indexes of those that all of them want gone.
+///
+/// To a policy a record is an image without a name, built when it was made, of the size of its layers; its operation is the
+/// label `description`.
+pub(crate) fn decide_records(context: &Context, records: &[CacheRecord], policies: &[Policy]) -> Result<Vec<usize>> {
+    let plugins = context.plugins()?;
+    let seconds = |at: i64| u64::try_from(at).unwrap_or_default();
+    let summary = |record: &CacheRecord| Summary {
+        id: record.key.to_string(),
+        names: Vec::new(),
+        dangling: true,
+        created: seconds(record.created),
+        pulled: None,
+        built: Some(seconds(record.created)),
+        last_used: Some(seconds(record.last_used)),
+        size: record.size(),
+        shared: 0,
+        in_use: false,
+        pinned: false,
+        labels: vec![Kv::new("description", &record.description)],
+        platforms: Vec::new(),
+    };
+    let summaries: Vec<Summary> = records.iter().map(summary).collect();
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    let mut votes: Vec<Vec<Vote>> = records.iter().map(|_| Vec::new()).collect();
+    for policy in policies {
+        vote(context, plugins.prune_policy(&policy.name)?, policy, now, &summaries, &mut votes)?;
+    }
+    let goes = |votes: &[Vote]| votes.iter().all(|vote| vote.action != Action::Keep);
+    Ok((0..records.len()).filter(|index| goes(&votes[*index])).collect())
 }
 
 /// One policy's word on one image.

@@ -4,8 +4,7 @@ use anyhow::{Result, bail};
 use nacre_oci::{Copied, Descriptor, Options, Platform, Progress, Reference, Select, Source, copy};
 use nacre_store::{Acquired, Store};
 
-/// Blobs that move at a time, as in Docker and crane.
-const PARALLEL: usize = 4;
+use crate::pace::Pace;
 
 /// Which platforms of an image.
 #[derive(clap::Args, Clone)]
@@ -29,9 +28,9 @@ impl Platforms {
     }
 }
 
-/// How to copy, for the user's terminal.
+/// How to copy where the user does not say it.
 pub(crate) fn options<'a>(select: Select, progress: &'a dyn Progress) -> Options<'a> {
-    Options { select, parallel: PARALLEL, progress }
+    Pace::default().options(select, progress)
 }
 
 /// An image that came into the store.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use nacre_plugin::Manifest;
-use nacre_plugin::capability::Access;
+use nacre_plugin::capability::{Access, imports_allowed};
 
 /// One of the worlds in `wit/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +18,23 @@ pub enum World {
     ExportFormat,
     /// Decides what may be pulled, pushed, built, imported, loaded, tagged and removed.
     Admission,
+    /// Turns a file into a build.
+    BuildFrontend,
     /// Adds subcommands.
     Command,
 }
 
 impl World {
     /// All of them.
-    pub const ALL: [World; 6] =
-        [World::SearchFilter, World::PrunePolicy, World::ImportFormat, World::ExportFormat, World::Admission, World::Command];
+    pub const ALL: [World; 7] = [
+        World::SearchFilter,
+        World::PrunePolicy,
+        World::ImportFormat,
+        World::ExportFormat,
+        World::Admission,
+        World::BuildFrontend,
+        World::Command,
+    ];
 
     /// Its name in `wit/`, in `[provides]` and on the command line.
     pub fn name(self) -> &'static str {
@@ -35,6 +44,7 @@ impl World {
             World::ImportFormat => "import-format",
             World::ExportFormat => "export-format",
             World::Admission => "admission",
+            World::BuildFrontend => "build-frontend",
             World::Command => "command",
         }
     }
@@ -47,6 +57,7 @@ impl World {
             World::ImportFormat => "importer",
             World::ExportFormat => "exporter",
             World::Admission => "reviewer",
+            World::BuildFrontend => "frontend",
             World::Command => "runner",
         }
     }
@@ -60,6 +71,7 @@ impl World {
             World::ImportFormat => !provides.import_format.is_empty(),
             World::ExportFormat => !provides.export_format.is_empty(),
             World::Admission => !provides.admission.is_empty(),
+            World::BuildFrontend => !provides.build_frontend.is_empty(),
             World::Command => !manifest.commands.is_empty(),
         };
         World::ALL.into_iter().filter(promised).collect()
@@ -70,6 +82,7 @@ impl World {
         match self {
             World::SearchFilter | World::PrunePolicy | World::Admission => &[],
             World::ImportFormat | World::ExportFormat => &["bytes", "files", "images"],
+            World::BuildFrontend => &["build"],
             World::Command => &["bytes", "files", "images", "terminal"],
         }
     }
@@ -93,7 +106,7 @@ pub(crate) fn wit(manifest: &Manifest) -> String {
         ("store", capabilities.store != Access::None),
         ("store-write", capabilities.store == Access::Write),
         ("registry", !capabilities.registries.is_empty()),
-        ("fetch", !capabilities.net.is_empty()),
+        ("fetch", imports_allowed("nacre:plugin/fetch", capabilities)),
         ("context", !capabilities.context.is_empty()),
     ];
     let mut imports: Vec<&str> = worlds.iter().flat_map(|world| world.imports()).copied().collect();
@@ -128,7 +141,7 @@ mod tests {
         assert_eq!("command".parse(), Ok(World::Command));
         assert_eq!(
             "x".parse::<World>().unwrap_err(),
-            "no such world: known are search-filter, prune-policy, import-format, export-format, admission, command"
+            "no such world: known are search-filter, prune-policy, import-format, export-format, admission, build-frontend, command"
         );
     }
 }

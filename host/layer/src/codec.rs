@@ -6,6 +6,7 @@ use liblzma::stream::{CONCATENATED, Check, Filters, LzmaOptions, Stream};
 
 use crate::{
     encode::{self, Encoder},
+    gunzip::Gunzip,
     inflate::Inflate,
     limit::{Counted, Limited},
 };
@@ -70,10 +71,19 @@ impl Codec {
     /// If the compression has no streams. Reading ends in an error if the stream is cut off or damaged, if something else
     /// follows it, or if more comes out than 1 GiB plus 200 times what went in: no real archive does that, but bombs do.
     pub fn reader<'a>(self, input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+        self.open(input, false)
+    }
+
+    /// As [`Codec::reader`], but behind gzip there may be zeros: no layer is stored like that, but other files are.
+    pub(crate) fn padded_reader<'a>(self, input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+        self.open(input, true)
+    }
+
+    fn open<'a>(self, input: impl Read + Send + 'a, padded: bool) -> io::Result<Box<dyn Read + Send + 'a>> {
         let (counted, consumed) = Counted::new(input);
         let input = BufReader::with_capacity(CHUNK, counted);
         let inner: Box<dyn Read + Send + 'a> = match self {
-            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
+            Self::Gzip => Box::new(Gunzip::new(input, padded)),
             // Its window stays within 128 MiB, the library's own limit.
             Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),
             Self::Xz => {

@@ -73,6 +73,26 @@ fn something_else_behind_the_stream_is_an_error() {
 }
 
 #[test]
+fn zeros_behind_gzip_are_taken_where_files_are_unpacked() {
+    let unpacked = |bytes: &[u8]| {
+        let mut plain = Vec::new();
+        Codec::Gzip.padded_reader(bytes).and_then(|mut reader| reader.read_to_end(&mut plain)).map(|_| plain)
+    };
+    let (one, two) = (compress(Codec::Gzip, b"one "), compress(Codec::Gzip, b"two "));
+    for zeros in [1, 3, 512, 2 * CHUNK + 7] {
+        let padding = vec![0; zeros];
+        let padded = [&one[..], &padding].concat();
+        assert_eq!(unpacked(&padded).unwrap(), b"one ", "{zeros}");
+        assert!(decoded(Codec::Gzip, &padded).is_err(), "no layer is like that");
+        assert_eq!(unpacked(&[&padded[..], &two, &padding].concat()).unwrap(), b"one two ", "{zeros}");
+        for rubbish in [b"x".as_slice(), &[0x1f, 0x8b], &two[..two.len() - 1]] {
+            assert!(unpacked(&[&padded[..], rubbish].concat()).is_err(), "took {rubbish:?} behind {zeros} zeros");
+        }
+    }
+    assert!(unpacked(&[0; 64]).is_err() && unpacked(b"").is_err());
+}
+
+#[test]
 fn after_an_error_there_is_no_end() {
     let packed = compress(Codec::Zstd, &noise(100_000, 3));
     let mut reader = Codec::Zstd.reader(&packed[..50_000]).unwrap();

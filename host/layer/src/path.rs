@@ -53,13 +53,29 @@ pub fn tidy(path: &[u8]) -> Result<Vec<u8>, BadPath> {
     if tidy.len() > MAX { Err(BadPath::Long) } else { Ok(tidy) }
 }
 
+/// As [`tidy`], but `..` goes up a folder and stays at the root, as after `chroot`.
+///
+/// # Errors
+/// If it has NUL, or is too long.
+pub fn clamp(path: &[u8]) -> Result<Vec<u8>, BadPath> {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for part in parts(path) {
+        if part == b".." {
+            kept.pop();
+        } else {
+            kept.push(part);
+        }
+    }
+    tidy(&kept.join(&b'/'))
+}
+
 /// The parts of a path that are neither empty nor `.`.
-pub(crate) fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+pub fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."))
 }
 
 /// The folder that a tidy path lies in, and its last part. The root has neither.
-pub(crate) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+pub fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     match path.iter().rposition(|byte| *byte == b'/') {
         Some(slash) => Some((&path[..slash], &path[slash + 1..])),
         None if path.is_empty() => None,
@@ -68,7 +84,7 @@ pub(crate) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// A tidy path and one more part.
-pub(crate) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+pub fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
 }
 
@@ -90,7 +106,7 @@ pub fn to_text(path: &[u8]) -> String {
 }
 
 /// A path for messages, cut off if it is very long.
-pub(crate) fn shown(path: &[u8]) -> String {
+pub fn shown(path: &[u8]) -> String {
     const LONG: usize = 200;
     if path.len() > LONG { format!("{}…", to_text(&path[..LONG])) } else { to_text(path) }
 }
@@ -133,6 +149,10 @@ mod tests {
         for path in ["..", "../a", "a/..", "a/../b", "/.."] {
             assert_eq!(tidy(path.as_bytes()), Err(BadPath::Leaves), "{path}");
         }
+        for (path, want) in [("../../up/x", "up/x"), ("a/../../b/", "b"), ("/..", ""), ("./a//b", "a/b")] {
+            assert_eq!(clamp(path.as_bytes()), Ok(want.into()), "{path}");
+        }
+        assert_eq!(clamp(b"../a\0b"), Err(BadPath::Nul));
         assert_eq!(tidy(b"a\0b"), Err(BadPath::Nul));
         assert_eq!(tidy(&[b'a'; MAX + 1]), Err(BadPath::Long));
         assert_eq!((split(b""), split(b"a"), split(b"a/b/c")), (None, Some((&b""[..], &b"a"[..])), Some((&b"a/b"[..], &b"c"[..]))));

@@ -17,6 +17,8 @@ use crate::{
 /// Indexes within indexes, and how many documents one image may have: far above what is real, to end hostile graphs.
 const MAX_DEPTH: usize = 8;
 const MAX_DOCUMENTS: usize = 10_000;
+/// How many platforms an error names.
+const MOST_NAMED: usize = 20;
 
 /// Which manifests of an index are copied. A manifest that is no index's child is always copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,9 +154,11 @@ impl Walk<'_> {
 /// # Errors
 /// [`Error::NoPlatform`], naming what there is.
 pub fn pick_platform<'d>(from: &dyn Source, index: &Descriptor, children: &'d [Descriptor], platform: &Platform) -> Result<&'d Descriptor> {
-    let mut available = Vec::new();
+    let (mut available, mut asked) = (Vec::new(), HashSet::new());
     let mut best: Option<(usize, &Descriptor)> = None;
-    for child in children.iter().filter(|child| !child.is_attestation()) {
+    // Listed again, what has to be fetched to be known is no better.
+    let news = children.iter().filter(|child| !child.is_attestation() && (child.platform.is_some() || asked.insert(&child.digest)));
+    for child in news {
         let rank = match platform_of(from, child)? {
             Some(own) => {
                 available.push(own.to_string());
@@ -166,12 +170,16 @@ pub fn pick_platform<'d>(from: &dyn Source, index: &Descriptor, children: &'d [D
             best = Some((rank, child));
         }
     }
-    let none = || Error::NoPlatform {
-        wanted: platform.to_string(),
-        what: format!("index {}", index.digest),
-        available: if available.is_empty() { "no images".into() } else { available.join(", ") },
-    };
+    let none = || Error::NoPlatform { wanted: platform.to_string(), what: format!("index {}", index.digest), available: named(&available) };
     best.map(|(_, child)| child).ok_or_else(none)
+}
+
+fn named(platforms: &[String]) -> String {
+    match platforms.len() {
+        0 => "no images".into(),
+        count if count > MOST_NAMED => format!("{} and {} more", platforms[..MOST_NAMED].join(", "), count - MOST_NAMED),
+        _ => platforms.join(", "),
+    }
 }
 
 /// What a manifest runs on: what its descriptor says, else what its config says. An index, and an artifact that is no

@@ -115,6 +115,10 @@ impl Write for Growing {
 }
 
 impl Staged for Growing {
+    fn written(&self) -> (Digest, u64) {
+        (Digest::of(&self.bytes), self.bytes.len() as u64)
+    }
+
     fn commit(self: Box<Self>, descriptor: &Descriptor) -> Result<()> {
         let mut hasher = Hasher::new(descriptor.digest.algorithm());
         hasher.update(&self.bytes);

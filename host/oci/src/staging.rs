@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::{Descriptor, Result};
+use crate::{Descriptor, Digest, Result};
 
 /// Where content can be written before its digest is known.
 pub trait Staging: Send + Sync {
@@ -15,6 +15,9 @@ pub trait Staging: Send + Sync {
 
 /// Content that is being written. Dropping it throws away what was.
 pub trait Staged: Write + Send {
+    /// The SHA-256 and the size of what was written so far. Who writes need not hash the same bytes again.
+    fn written(&self) -> (Digest, u64);
+
     /// Ends the content and stores it, if it has the descriptor's digest and size. Then it is as if it had been
     /// [`put`](crate::Sink::put).
     ///

@@ -118,7 +118,7 @@ impl Plugin {
             return Err(Fault::NotProvided("admission rules".into()).of(self.name()));
         }
         let decision = self.decision(request);
-        self.record(|| json!(request), &decision);
+        self.record(|| json!(request), decision.as_ref());
         decision
     }
 

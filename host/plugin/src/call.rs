@@ -18,6 +18,8 @@ use crate::types::{GuestError, Kv};
 /// more than the largest block that a plugin may pass to nacre.
 const ANSWER_BASE: usize = 17 << 20;
 const ANSWER_EACH: usize = 256;
+/// What a graph may have besides: a graph of 20,000 operations with what they say.
+const LARGE: usize = 48 << 20;
 
 /// A function that a plugin exports.
 #[derive(Clone, Copy)]
@@ -67,7 +69,33 @@ where
     P: ComponentNamedList + Lower + Send,
     T: Lift + Send + 'static,
 {
-    let (failure, answer): (_, Result<T, GuestError>) = run(plugin, function, 0, params)?;
+    call_sized(plugin, function, 0, params)
+}
+
+/// As [`call_with`], with an answer of up to [`LARGE`] more bytes.
+pub(crate) fn call_large<P, T>(
+    plugin: &Plugin,
+    function: Function,
+    params: impl FnOnce(&mut State) -> wasmtime::Result<P> + Send,
+) -> Result<T, Error>
+where
+    P: ComponentNamedList + Lower + Send,
+    T: Lift + Send + 'static,
+{
+    call_sized(plugin, function, LARGE / ANSWER_EACH, params)
+}
+
+fn call_sized<P, T>(
+    plugin: &Plugin,
+    function: Function,
+    inputs: usize,
+    params: impl FnOnce(&mut State) -> wasmtime::Result<P> + Send,
+) -> Result<T, Error>
+where
+    P: ComponentNamedList + Lower + Send,
+    T: Lift + Send + 'static,
+{
+    let (failure, answer): (_, Result<T, GuestError>) = run(plugin, function, inputs, params)?;
     match (failure, answer) {
         (Some(source), _) => Err(Error::Data { plugin: plugin.name().into(), source }),
         (None, Ok(answer)) => Ok(answer),

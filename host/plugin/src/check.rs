@@ -10,7 +10,7 @@ use wasmtime::Engine;
 use crate::capability::{Capabilities, imports_allowed};
 use crate::error::{Fault, join, one_line};
 use crate::manifest::Manifest;
-use crate::{admission, command, export, import, prune, search};
+use crate::{admission, command, export, frontend, import, prune, search};
 
 /// The version of WASI that is linked, with any patch level.
 const WASI: &str = "0.2.";
@@ -62,6 +62,7 @@ fn promised(manifest: &Manifest) -> impl Iterator<Item = (&'static str, &'static
         "prune-policy" => prune::INTERFACE,
         "import-format" => import::INTERFACE,
         "export-format" => export::INTERFACE,
+        "build-frontend" => frontend::INTERFACE,
         _ => admission::INTERFACE,
     };
     let kinds = manifest.provides.kinds().into_iter().filter(|(_, names)| !names.is_empty());

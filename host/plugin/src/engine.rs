@@ -13,7 +13,7 @@ use crate::log::{Level, LogEntry};
 use crate::reach::{self, Opener};
 use crate::state::State;
 use crate::types::Kv;
-use crate::{data, terminal, wasi};
+use crate::{data, frontend, terminal, wasi};
 
 /// Bytes of stack that a plugin may use: a quarter of what the smallest thread that calls one has.
 const MAX_STACK: usize = 512 << 10;
@@ -51,6 +51,7 @@ impl Host {
         data::add_to_linker(&mut linker)?;
         reach::add_to_linker(&mut linker)?;
         terminal::add_to_linker(&mut linker)?;
+        frontend::add_to_linker(&mut linker)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Host { engine, linker, compatibility: hasher.finish() })

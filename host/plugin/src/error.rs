@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::capability::Excess;
+use crate::capability::{Denied, Excess};
 use crate::types::GuestError;
 
 /// Why a plugin could not be found or gave no answer.
@@ -41,6 +41,14 @@ pub enum Error {
     UnknownFormat {
         /// `import` or `export`.
         kind: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// What exists, sorted.
+        known: String,
+    },
+    /// No plugin provides this frontend of `nacre build`.
+    #[error("unknown build frontend '{name}': known are {known}")]
+    UnknownFrontend {
         /// The name that was asked for.
         name: String,
         /// What exists, sorted.
@@ -196,6 +204,9 @@ pub enum Fault {
     /// It returned more than it may.
     #[error("returned {0}; nothing of its answer was used; report it to its author")]
     Answer(String),
+    /// What it returned would take what it was not granted.
+    #[error("{0}")]
+    Denied(Denied),
     /// It reported an error itself.
     #[error("{0}")]
     Guest(GuestError),

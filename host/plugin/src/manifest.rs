@@ -14,6 +14,7 @@
 //! import-format = ["zip"]          # names for `nacre import --format`
 //! export-format = ["cpio"]         # names for `nacre save --format`
 //! admission = ["rules"]            # a name for what may happen to images
+//! build-frontend = ["dockerfile"]  # names for `nacre build`
 //!
 //! [[command]]                      # a subcommand, `nacre tree IMAGE`
 //! name = "tree"
@@ -30,7 +31,7 @@
 //! [capabilities]                   # what it asks for; see `capability`
 //! store = "read"                   # none, read or write
 //! registries = ["ghcr.io"]         # hosts, or "*"
-//! net = ["api.acme.com"]           # exact hosts
+//! net = ["api.acme.com"]           # exact hosts; "*" for what a frontend's builds fetch
 //! context = ["src/**"]             # globs below the working folder
 //!
 //! [limits]                         # of each call
@@ -115,17 +116,21 @@ pub struct Provides {
     /// Names for what it has to say about what may happen to images.
     #[serde(default)]
     pub admission: Vec<String>,
+    /// Names for `nacre build --frontend` and `# syntax=`.
+    #[serde(default)]
+    pub build_frontend: Vec<String>,
 }
 
 impl Provides {
     /// Each kind, named as in `plugin.toml`, with what is provided of it.
-    pub fn kinds(&self) -> [(&'static str, &[String]); 5] {
+    pub fn kinds(&self) -> [(&'static str, &[String]); 6] {
         [
             ("search-filter", &self.search_filter),
             ("prune-policy", &self.prune_policy),
             ("import-format", &self.import_format),
             ("export-format", &self.export_format),
             ("admission", &self.admission),
+            ("build-frontend", &self.build_frontend),
         ]
     }
 }
@@ -218,6 +223,9 @@ impl Manifest {
         }
         if let Some(word) = provided.into_iter().find(|word| !is_word(word)) {
             return Err(format!("[provides] {word:?}: want lower-case letters, digits, '-', '_' and '.'"));
+        }
+        if self.capabilities.all_hosts() && self.provides.build_frontend.is_empty() {
+            return Err("net = \"*\": only a build frontend can ask for all hosts: name those that it needs".into());
         }
         self.commands.iter().try_for_each(Command::check)
     }
@@ -345,7 +353,9 @@ allow = ["nginx"]
         );
         assert!(with("gpu = true").unwrap_err().to_string().contains("unknown field `gpu`"));
         let said = with("net = [\"*\"]").unwrap_err().to_string();
-        assert!(said.starts_with("plugin.toml: line 12: net = \"*\": want one exact host"), "{said}");
+        assert!(said.starts_with("plugin.toml: net = \"*\": only a build frontend"), "{said}");
+        let frontend = GOOD.replace("prune-policy", "build-frontend") + "[capabilities]\nnet = [\"*\"]\n";
+        assert!(Manifest::parse(&frontend).is_ok());
         assert!(Manifest::parse(GOOD).unwrap().capabilities.is_empty());
     }
 }

@@ -96,6 +96,14 @@ impl Plugin {
         self.component().map(drop).map_err(|fault| fault.of(self.name()))
     }
 
+    /// The SHA-256 of its component, in hexadecimal.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn component_sha256(&self) -> Result<String, Error> {
+        Ok(sha256(&self.wasm().map_err(|fault| fault.of(self.name()))?))
+    }
+
     /// Its component, checked and compiled: looked up at the first call, and read if that does not help.
     pub(crate) fn component(&self) -> Result<Component, Fault> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);

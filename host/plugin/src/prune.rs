@@ -58,7 +58,7 @@ impl Plugin {
         }
         self.check_options(opts, || format!("prune policy '{policy}'"))?;
         let verdicts = self.verdicts(policy, now, opts, candidates);
-        self.record(|| json!({ "policy": policy, "now": now, "opts": opts, "candidates": candidates }), &verdicts);
+        self.record(|| json!({ "policy": policy, "now": now, "opts": opts, "candidates": candidates }), verdicts.as_ref());
         verdicts
     }
 

@@ -1,6 +1,6 @@
 //! Calls as they were made, for the author's kit: each a folder with `input.json` and `output.json`, which is a
 //! golden case of `nacre plugin test`. Only calls that get data and return data are recorded: search filters, prune
-//! policies and admission rules.
+//! policies, admission rules and frontends.
 
 use std::fs;
 use std::io;
@@ -24,7 +24,7 @@ impl Plugins {
 
 impl Plugin {
     /// Records a call if calls are recorded.
-    pub(crate) fn record<T: Serialize>(&self, input: impl FnOnce() -> Value, answer: &Result<T, Error>) {
+    pub(crate) fn record<T: Serialize>(&self, input: impl FnOnce() -> Value, answer: Result<T, &Error>) {
         let Some(folder) = self.runtime.recording() else { return };
         let mut input = input();
         if self.settings != self.manifest.settings {

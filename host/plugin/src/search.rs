@@ -62,7 +62,7 @@ impl Plugin {
             return Err(Fault::NotProvided(format!("the search filter '{}'", wrong.key)).of(self.name()));
         }
         let picks = self.picks(term, opts, hits);
-        self.record(|| json!({ "term": term, "opts": opts, "hits": hits }), &picks);
+        self.record(|| json!({ "term": term, "opts": opts, "hits": hits }), picks.as_ref());
         picks
     }
 

@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::data::Watch;
 use crate::deadline::Clock;
+use crate::frontend::Session;
 use crate::limits::{Limiter, Limits};
 use crate::log::{Log, Printed};
 use crate::reach::Outside;
@@ -34,6 +35,8 @@ pub(crate) struct State {
     pub(crate) watch: Watch,
     /// What it can reach beside its arguments.
     pub(crate) outside: Outside,
+    /// The build that it is asked about, if it is a frontend.
+    pub(crate) build: Option<Session>,
     /// The plugin is linked and its function runs: what goes wrong from here on is its own doing.
     pub(crate) called: bool,
     wasi: WasiCtx,
@@ -59,6 +62,7 @@ impl State {
             limiter: Limiter::new(limits),
             clock: Arc::new(Clock::new(limits.time)),
             log: Log::default(),
+            build: None,
             called: false,
             wasi: wasi::inert(&printed),
             printed,

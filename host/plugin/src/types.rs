@@ -10,6 +10,9 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::error::one_line;
 
+/// Bytes of each text of a diagnostic that is passed on.
+const MAX_TEXT: usize = 4_000;
+
 /// One `KEY=VALUE`. Keys may repeat in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ComponentType, Lift, Lower)]
 #[component(record)]
@@ -98,6 +101,41 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Where, if the input is a file.
     pub at: Option<Span>,
+}
+
+impl Diagnostic {
+    /// With texts of at most [`MAX_TEXT`] bytes.
+    pub(crate) fn capped(mut self) -> Diagnostic {
+        let texts = [Some(&mut self.code), Some(&mut self.message), self.help.as_mut(), self.at.as_mut().map(|at| &mut at.file)];
+        texts.into_iter().flatten().for_each(|text| text.truncate(text.floor_char_boundary(MAX_TEXT)));
+        self
+    }
+}
+
+/// A file's content in JSON: a string, or a list of bytes if it is no UTF-8.
+pub(crate) mod content {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Content {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub(crate) fn serialize<S: Serializer>(content: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(content) {
+            Ok(text) => text.serialize(serializer),
+            Err(_) => content.serialize(serializer),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        Ok(match Content::deserialize(deserializer)? {
+            Content::Text(text) => text.into_bytes(),
+            Content::Bytes(bytes) => bytes,
+        })
+    }
 }
 
 impl From<&nacre_oci::Platform> for Platform {

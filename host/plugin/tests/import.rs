@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nacre_layer::{Codec, Compression, Kind};
-use nacre_oci::{Descriptor, Memory, Progress, Staged, Staging};
+use nacre_oci::{Descriptor, Digest, Memory, Progress, Staged, Staging};
 use nacre_plugin::{Confidence, Error, Head, ImageBuilder, Kv};
 use support::data::{Endless, Kept, convert, failing, file, folder, hasty, link, listed, packed, plugin, sandbox, seen, stored, tar};
 use support::doing;
@@ -162,6 +162,10 @@ impl std::io::Write for Full {
 }
 
 impl Staged for Full {
+    fn written(&self) -> (Digest, u64) {
+        panic!("nothing was written")
+    }
+
     fn commit(self: Box<Self>, _: &Descriptor) -> nacre_oci::Result<()> {
         panic!("nothing was written")
     }

@@ -15,6 +15,8 @@ use crate::retry::{Again, Failure, retry_after};
 pub(crate) const MAX_SMALL: u64 = 1 << 20;
 /// What follows a refusal.
 pub(crate) const LOGIN_HINT: &str = "; log in with";
+/// A small body may take so many stalls' time in all: one that drips never stalls.
+const DRIP: u32 = 10;
 /// The most characters of a registry's own words that go into an error.
 const MAX_WORDS: usize = 300;
 
@@ -144,8 +146,14 @@ fn said(error: &oci_distribution::errors::OciError) -> String {
 /// Reads a body that is small by its nature.
 ///
 /// # Errors
-/// [`Error::TooLarge`] above `limit` bytes, at the latest when they came; [`Error::Transport`] if it breaks off or stalls.
-pub(crate) async fn body(mut response: Response, limit: u64, what: &str, stall: Duration) -> Result<Vec<u8>> {
+/// [`Error::TooLarge`] above `limit` bytes, at the latest when they came; [`Error::Transport`] if it breaks off, stalls, or
+/// drips in without an end.
+pub(crate) async fn body(response: Response, limit: u64, what: &str, stall: Duration) -> Result<Vec<u8>> {
+    let drips = |_| Error::Transport { doing: format!("fetch {what}"), why: "the answer comes too slowly".into() };
+    tokio::time::timeout(stall.saturating_mul(DRIP), read_body(response, limit, what, stall)).await.map_err(drips)?
+}
+
+async fn read_body(mut response: Response, limit: u64, what: &str, stall: Duration) -> Result<Vec<u8>> {
     let too_large = || Error::TooLarge { what: what.to_owned(), limit: format!("{} KiB", limit >> 10) };
     let broken = |why: String| Error::Transport { doing: format!("fetch {what}"), why };
     if response.content_length().is_some_and(|length| length > limit) {

@@ -211,4 +211,13 @@ mod tests {
             assert!(at(StatusCode::PARTIAL_CONTENT, CONTENT_RANGE, range).is_err(), "{range}");
         }
     }
+
+    #[test]
+    fn any_content_range_is_one_or_none() {
+        crate::mutated::mutated(&["bytes 5-9/10", "bytes 0-18446744073709551615/*", "bytes 7-7/18446744073709551616"], |text| {
+            if let Some((first, Some(total))) = std::str::from_utf8(text).ok().and_then(content_range) {
+                assert!(first <= total, "{first} of {total}");
+            }
+        });
+    }
 }

@@ -63,6 +63,13 @@ impl Default for Timeouts {
     }
 }
 
+impl Timeouts {
+    /// With a limit on stalls of one's own; an answer may take four times as long to begin, as by default.
+    pub fn stalling(stall: Duration) -> Self {
+        Self { answer: stall.saturating_mul(4), stall, ..Self::default() }
+    }
+}
+
 /// When a request that failed for a passing reason is tried again.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {

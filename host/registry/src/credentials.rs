@@ -325,4 +325,22 @@ mod tests {
         );
         assert!(!fs::read_to_string(folder.path().join("auth.json")).unwrap().contains("auths"));
     }
+
+    #[test]
+    fn any_auth_file_is_read_or_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.json");
+        let good =
+            r#"{"auths":{"r.example":{"auth":"dTpw","identitytoken":"t"},"https://r.example/v1/":{"auth":"dTpwOnA="}},"credsStore":""}"#;
+        crate::mutated::mutated(&[good], |text| {
+            // Files are slow, and the parsing of JSON itself is not ours.
+            let Ok(Value::Object(content)) = serde_json::from_slice(text) else { return };
+            _ = helper_of(&content, "r.example");
+            if let Some(entry) = entry(&content, "r.example", Some("a/b")) {
+                _ = decode(entry);
+            }
+        });
+        fs::write(&file, good).unwrap();
+        assert!(Credentials::from_files(vec![file]).find("r.example", None).unwrap().is_some());
+    }
 }

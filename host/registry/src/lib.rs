@@ -20,6 +20,8 @@ mod helper;
 mod host;
 mod list;
 mod manifest;
+#[cfg(test)]
+mod mutated;
 mod referrers;
 mod repository;
 mod request;
@@ -31,7 +33,7 @@ mod upload;
 pub use client::Client;
 pub use config::{Config, Notify, Retry, Timeouts};
 pub use credentials::{Credential, Credentials};
-pub use download::Download;
+pub use download::{Allowed, Download, Version};
 pub use fetch::Answer;
 pub use repository::Repository;
 pub use search::SearchHit;

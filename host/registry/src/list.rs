@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use http::{HeaderMap, Method, header::LINK};
 use nacre_oci::{Error, Result};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{Client, Repository, answer::body, host::same_origin, repository::PULL, request::Request, transport::Endpoint};
@@ -38,8 +38,8 @@ impl Client {
     /// The names under `key` of a list, at most `limit`.
     pub(crate) async fn names(&self, endpoint: &Endpoint, request: Request, key: &str, limit: usize) -> Result<Vec<String>> {
         let read = |page: &[u8]| -> Result<Vec<String>> {
-            let mut page: Value = serde_json::from_slice(page).map_err(|e| Error::malformed(&request.about.what, e))?;
-            match page.get_mut(key).map(Value::take) {
+            let mut page: Map<String, Value> = serde_json::from_slice(page).map_err(|e| Error::malformed(&request.about.what, e))?;
+            match page.remove(key) {
                 None | Some(Value::Null) => Ok(Vec::new()),
                 Some(names) => serde_json::from_value(names).map_err(|e| Error::malformed(&request.about.what, e)),
             }
@@ -133,5 +133,17 @@ mod tests {
         for link in ["<https://evil.example/v2/>; rel=next", "<//evil.example/>; rel=next", "<http://r.example/>; rel=next"] {
             assert!(next(link).is_err(), "{link}");
         }
+    }
+
+    #[test]
+    fn any_link_stays_on_its_host() {
+        let current = Url::parse("https://r.example/v2/a/tags/list?n=2").unwrap();
+        let good = [r#"</x>; rel="prev", </v2/a/tags/list?last=b&n=2>; title="a;b"; rel="next""#, "<https://r.example:443/v2/a>;rel=next"];
+        crate::mutated::mutated(&good, |text| {
+            let Ok(value) = http::HeaderValue::from_bytes(text) else { return };
+            if let Ok(Some(url)) = next_page(&HeaderMap::from_iter([(LINK, value)]), &current) {
+                assert!(same_origin(&url, &current), "{url}");
+            }
+        });
     }
 }

@@ -103,3 +103,20 @@ impl Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_answer_is_hits_or_an_error() {
+        let good =
+            r#"{"num_results":1,"results":[{"name":"a","description":null,"star_count":1,"is_official":true,"is_automated":false}]}"#;
+        let mut read = 0;
+        crate::mutated::mutated(&[good, r#"{"results":[{"name":"a","star_count":-1}]}"#], |text| {
+            let Ok(answer) = serde_json::from_slice::<Answer>(text) else { return };
+            read += answer.results.unwrap_or_default().into_iter().map(|found| found.at("r").name.len()).sum::<usize>();
+        });
+        assert!(read > 0, "no mutation was read at all");
+    }
+}

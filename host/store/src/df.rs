@@ -4,9 +4,10 @@ use std::{collections::HashSet, fs};
 
 use nacre_oci::{Digest, Result};
 
-use crate::{Store, layout::read_dir, lease};
+use crate::{Image, Store, Users, layout::read_dir};
 
-/// Every byte of the store's files.
+/// Every byte of the store's files, but for the trees and containers of sandboxes: these can belong to other users, so that
+/// only a sandbox can measure them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Df {
     /// How many images there are.
@@ -15,8 +16,19 @@ pub struct Df {
     pub active: usize,
     /// The bytes that images consist of, each once.
     pub size: u64,
-    /// What pruning dangling images would free: all blobs that no named, pinned or used image needs.
+    /// What pruning dangling images would free: all blobs that no named, pinned or used image and no
+    /// record of the build cache needs.
     pub reclaimable: u64,
+    /// How many containers there are.
+    pub containers: usize,
+    /// How many of them run.
+    pub running: usize,
+    /// How many records the build cache has.
+    pub cache_records: usize,
+    /// The bytes of the blobs that the build cache has.
+    pub cache: u64,
+    /// The bytes of those of them that no image and no running command needs: what emptying the build cache would free.
+    pub cache_reclaimable: u64,
     /// How many blobs there are.
     pub blob_count: usize,
     /// The bytes of all blobs.
@@ -37,23 +49,31 @@ impl Df {
 }
 
 impl Store {
-    /// Accounts for every byte of the files under the root.
+    /// Accounts for every byte of the files under the root, as far as [`Df`] does.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub fn df(&self) -> Result<Df> {
-        let snapshot = self.snapshot(lease::living(&self.layout)?)?;
+        let snapshot = self.snapshot()?;
         let named: Vec<_> = snapshot.images.iter().filter(|image| !image.is_dangling()).collect();
-        let kept = snapshot.images.iter().filter(|image| !image.is_dangling() || image.pinned).map(|image| &image.id);
+        let stays = |image: &&Image| !image.is_dangling() || image.pinned || snapshot.usage.users.contains_key(&image.id);
+        let kept = snapshot.images.iter().filter(stays).map(|image| &image.id);
         let size_of = |reached: &HashSet<Digest>| -> u64 {
             snapshot.blobs.iter().filter(|(digest, _)| reached.contains(digest)).map(|(_, size)| size).sum()
         };
         let blobs = snapshot.blobs.values().sum();
+        let users = || snapshot.usage.users.values();
+        let others = snapshot.graph.reach(snapshot.images.iter().map(|image| &image.id).chain(snapshot.usage.roots()));
         let mut df = Df {
             images: snapshot.images.len(),
             active: named.len(),
             size: size_of(&snapshot.graph.reach(snapshot.images.iter().map(|image| &image.id))),
-            reclaimable: blobs - size_of(&snapshot.graph.reach(kept.chain(&snapshot.leased))),
+            reclaimable: blobs - size_of(&snapshot.graph.reach(kept.chain(snapshot.usage.roots()).chain(&snapshot.cached))),
+            containers: users().map(Users::count).sum(),
+            running: users().map(|users| users.running.len()).sum(),
+            cache_records: self.cache_count()?,
+            cache: size_of(&snapshot.cached),
+            cache_reclaimable: size_of(&snapshot.cached.difference(&others).cloned().collect()),
             blob_count: snapshot.blobs.len(),
             blobs,
             partials: files(&self.layout.ingest())?,
@@ -62,7 +82,7 @@ impl Store {
         for entry in read_dir(self.root())? {
             let name = entry.file_name().to_string_lossy().into_owned();
             match name.as_str() {
-                "ingest" => {}
+                "ingest" | "trees" | "containers" => {}
                 "blobs" => df.other += files(&entry.path())?.saturating_sub(df.blobs),
                 _ if name.starts_with("meta.db") => df.metadata += files(&entry.path())?,
                 _ => df.other += files(&entry.path())?,

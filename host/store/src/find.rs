@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use crate::{
     Image, Store,
-    meta::{Fault, edges::digest, images, references},
+    meta::{Fault, edges::digest, images, pushed, references},
 };
 
 /// An image and how it was found.
@@ -68,6 +68,15 @@ fn by_id(db: &Connection, id: &Digest, text: &str) -> Result<Found, Fault> {
 
 fn by_name(db: &Connection, name: &Reference) -> Result<Option<Found>, Fault> {
     let kept = references::keepable(name);
+    let found = by_kept(db, kept.clone())?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    // By the digest that a push has told.
+    pushed::image(db, &kept)?.map_or(Ok(None), |own| by_kept(db, kept.with_digest(own)))
+}
+
+fn by_kept(db: &Connection, kept: Reference) -> Result<Option<Found>, Fault> {
     let id = match kept.digest() {
         Some(digest) => Some(digest.clone()),
         None => references::target(db, &kept)?,

@@ -1,15 +1,18 @@
 //! How content gets in: through a partial file that outlives a kill.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use nacre_oci::{Algorithm, Content, Descriptor, Digest, Error, Hasher, Put, Result};
 
-use crate::layout::{Layout, Lock, read_dir, unlink};
+use crate::{
+    layout::{Layout, Lock, read_dir},
+    planted::{Bug, planted},
+};
 
 const BUFFER: usize = 1 << 20;
 
@@ -38,13 +41,24 @@ pub(crate) fn put(layout: &Layout, descriptor: &Descriptor, content: &Content<'_
 /// Flushes a complete, checked file and gives it its name. The name becomes durable with [`Layout::flush_blobs`].
 pub(crate) fn publish(layout: &Layout, file: &File, from: &Path, digest: &Digest) -> Result<()> {
     let to = layout.blob(digest);
-    let done = file.set_permissions(Permissions::from_mode(0o444)).and_then(|()| file.sync_all()).and_then(|()| fs::rename(from, &to));
+    let disk = layout.disk();
+    let moded = disk.set_mode(file, from, 0o444);
+    let done = if planted(Bug::FlushAfterRename) {
+        moded.and_then(|()| disk.rename(from, &to)).and_then(|()| disk.flush(file, &to))
+    } else {
+        moded.and_then(|()| disk.flush(file, from)).and_then(|()| disk.rename(from, &to))
+    };
     done.map_err(Error::io(format!("store {}", to.display())))
 }
 
 /// Deletes the partials and uploads that nobody is writing, and says how many bytes that freed.
 pub(crate) fn sweep(layout: &Layout, _lock: &Lock) -> Result<u64> {
-    abandoned(layout, unlink)
+    abandoned(layout, |path| layout.unlink(path))
+}
+
+/// Deletes the uploads that nobody is writing, which nobody can go on with.
+pub(crate) fn sweep_uploads(layout: &Layout, _lock: &Lock) -> Result<u64> {
+    unlocked(read_dir(&layout.uploads())?, |path| layout.unlink(path))
 }
 
 /// The bytes of the partials and uploads that nobody is writing.
@@ -53,13 +67,18 @@ pub(crate) fn abandoned_bytes(layout: &Layout) -> Result<u64> {
 }
 
 /// Does something to each abandoned file while it is locked, so that nobody goes on with it meanwhile.
-fn abandoned(layout: &Layout, action: impl Fn(&Path) -> Result<()>) -> Result<u64> {
+pub(crate) fn abandoned(layout: &Layout, mut action: impl FnMut(&Path) -> Result<()>) -> Result<u64> {
+    Ok(unlocked(read_dir(&layout.ingest())?, &mut action)? + unlocked(read_dir(&layout.uploads())?, action)?)
+}
+
+fn unlocked(entries: Vec<fs::DirEntry>, mut action: impl FnMut(&Path) -> Result<()>) -> Result<u64> {
     let mut bytes = 0;
-    for entry in read_dir(&layout.ingest())?.into_iter().chain(read_dir(&layout.uploads())?) {
+    for entry in entries {
         let path = entry.path();
         let Some(meta) = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file) else { continue };
         let Ok(file) = File::open(&path) else { continue };
-        if file.try_lock().is_ok() && is_at(&file, &path).unwrap_or(false) {
+        let free = file.try_lock().is_ok() || planted(Bug::SweepsLiving);
+        if free && is_at(&file, &path).unwrap_or(false) {
             action(&path)?;
             bytes += meta.len();
         }
@@ -67,20 +86,22 @@ fn abandoned(layout: &Layout, action: impl Fn(&Path) -> Result<()>) -> Result<u6
     Ok(bytes)
 }
 
-struct Partial {
+struct Partial<'a> {
+    layout: &'a Layout,
     file: File,
     path: PathBuf,
 }
 
-impl Partial {
+impl<'a> Partial<'a> {
     /// The content's partial file, locked; `None` if the content is there.
-    fn lock(layout: &Layout, descriptor: &Descriptor) -> Result<Option<Self>> {
+    fn lock(layout: &'a Layout, descriptor: &Descriptor) -> Result<Option<Self>> {
         let path = layout.partial(&descriptor.digest);
         let doing = || format!("write {}", path.display());
         loop {
-            let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
-            let file = opened.map_err(Error::io(doing()))?;
-            file.lock().map_err(Error::io(doing()))?;
+            let file = layout.disk().open(&path).map_err(Error::io(doing()))?;
+            if !planted(Bug::PartialUnlocked) {
+                file.lock().map_err(Error::io(doing()))?;
+            }
             // Whoever held the lock may have finished the file or swept it away; then this one is no longer at its path.
             if !is_at(&file, &path).map_err(Error::io(doing()))? {
                 if layout.has(descriptor)? {
@@ -89,10 +110,10 @@ impl Partial {
                 continue;
             }
             if layout.has(descriptor)? {
-                unlink(&path)?;
+                layout.unlink(&path)?;
                 return Ok(None);
             }
-            return Ok(Some(Self { file, path }));
+            return Ok(Some(Self { layout, file, path }));
         }
     }
 
@@ -100,7 +121,7 @@ impl Partial {
     fn hash(&mut self, descriptor: &Descriptor) -> Result<Hasher> {
         let algorithm = descriptor.digest.algorithm();
         let length = self.file.metadata().map_err(Error::io(self.doing()))?.len();
-        if length > descriptor.size {
+        if length > descriptor.size && !planted(Bug::PartialTooLong) {
             self.clear()?;
             return Ok(Hasher::new(algorithm));
         }
@@ -109,7 +130,7 @@ impl Partial {
 
     /// Appends what is missing, and checks the whole.
     fn fill(&mut self, descriptor: &Descriptor, content: &Content<'_>, held: Hasher) -> Result<()> {
-        if held.count() > 0 && held.count() == descriptor.size && held.digest() == descriptor.digest {
+        if held.count() > 0 && held.count() == descriptor.size && (held.digest() == descriptor.digest || planted(Bug::PartialUnchecked)) {
             return Ok(());
         }
         if held.count() > 0 && held.count() == descriptor.size {
@@ -121,7 +142,10 @@ impl Partial {
         let mut buffer = vec![0; size];
         loop {
             let (count, end) = read_full(&mut reader, &mut buffer);
-            self.file.write_all(&buffer[..count]).map_err(Error::io(self.doing()))?;
+            self.layout.disk().write(&self.file, &self.path, &buffer[..count]).map_err(Error::io(self.doing()))?;
+            if planted(Bug::DigestUnchecked) && end.is_err() {
+                return Ok(());
+            }
             if end.map_err(Error::io(format!("read {}", descriptor.digest)))? {
                 return Ok(());
             }
@@ -129,13 +153,14 @@ impl Partial {
     }
 
     fn clear(&mut self) -> Result<()> {
-        self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(Error::io(self.doing()))
+        let emptied = self.layout.disk().truncate(&self.file, &self.path, 0);
+        emptied.and_then(|()| self.file.rewind()).map_err(Error::io(self.doing()))
     }
 
     /// Wrong bytes are worth nothing; those that came before the connection broke are.
     fn keep_or_discard(&self, error: &Error) -> Result<()> {
         let empty = self.file.metadata().is_ok_and(|meta| meta.len() == 0);
-        if empty || matches!(error, Error::Mismatch { .. }) { unlink(&self.path) } else { Ok(()) }
+        if empty || matches!(error, Error::Mismatch { .. }) { self.layout.unlink(&self.path) } else { Ok(()) }
     }
 
     fn doing(&self) -> String {

@@ -1,23 +1,31 @@
 //! Where everything lies under the root, and the writers' lock.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::Write,
-    os::unix::fs::DirBuilderExt,
+    fs::{self, File},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use nacre_oci::{Algorithm, Digest, Error, Result};
+use rustix::fs::statvfs;
+
+use crate::{
+    disk::Disk,
+    planted::{Bug, planted},
+};
 
 pub(crate) const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 /// What may stand in a root whose making was interrupted, or in which plugins were installed before.
 const OWN: [&str; 9] = ["oci-layout", "blobs", "ingest", "lock", "meta.db", "meta.db-wal", "meta.db-shm", "cache", "plugins"];
 
+/// The bytes that a removal may need.
+const ROOM: u64 = 1 << 20;
+
 /// The paths under one root.
 #[derive(Clone)]
 pub(crate) struct Layout {
     root: Arc<Path>,
+    disk: Disk,
 }
 
 /// The writers' lock, held until it is dropped. A second one in the same thread would wait for the first forever.
@@ -27,9 +35,9 @@ pub(crate) struct Lock {
 
 impl Layout {
     /// The layout at `root`, made if it is not there. A finished one costs one `stat`.
-    pub(crate) fn open(root: &Path) -> Result<Self> {
+    pub(crate) fn open(root: &Path, disk: Disk) -> Result<Self> {
         let root = std::path::absolute(root).map_err(Error::io(format!("resolve {}", root.display())))?;
-        let layout = Self { root: root.into() };
+        let layout = Self { root: root.into(), disk };
         if !layout.uploads().is_dir() {
             layout.make()?;
         }
@@ -37,30 +45,37 @@ impl Layout {
     }
 
     fn make(&self) -> Result<()> {
-        make_dir(&self.root)?;
+        self.make_dir(&self.root)?;
         self.refuse_foreign()?;
+        let _lock = self.lock_exclusive()?;
         let marker = self.root.join("oci-layout");
         if !marker.exists() {
             self.write_marker(&marker)?;
         }
         for algorithm in ALGORITHMS {
-            make_dir(&self.blobs(algorithm))?;
+            self.make_dir(&self.blobs(algorithm))?;
         }
-        make_dir(&self.leases())?;
-        flush_dir(&self.root.join("blobs"))?;
-        flush_dir(&self.root)?;
-        self.root.parent().map_or(Ok(()), flush_dir)?;
-        make_dir(&self.uploads())
+        self.make_dir(&self.leases())?;
+        for dir in [&self.root.join("blobs"), &self.ingest(), self.root()] {
+            if !planted(Bug::MakingNotFlushed) {
+                self.flush_dir(dir)?;
+            }
+        }
+        self.root.parent().map_or(Ok(()), |parent| self.flush_dir(parent))?;
+        // Last, once all else is there for good: whoever finds it takes the store for made.
+        self.make_dir(&self.uploads())
     }
 
     fn refuse_foreign(&self) -> Result<()> {
-        if self.root.join("oci-layout").exists() {
+        let marker = self.root.join("oci-layout");
+        if marker.exists() || planted(Bug::ForeignFolderAccepted) {
             return Ok(());
         }
         for entry in read_dir(&self.root)? {
             let name = entry.file_name();
             let own = name.to_str().is_some_and(|name| OWN.contains(&name) || name.starts_with(".tmp"));
-            if !own {
+            // Others may have made the store meanwhile.
+            if !own && !marker.exists() {
                 let root = self.root.display();
                 return Err(Error::Conflict(format!("{root} is no nacre store and holds other files; name an empty folder")));
             }
@@ -68,16 +83,22 @@ impl Layout {
         Ok(())
     }
 
+    /// To be called under the lock: the name in between is always the same, so that a kill leaves nothing for good.
     fn write_marker(&self, path: &Path) -> Result<()> {
-        let doing = || format!("write {}", path.display());
-        let mut file = tempfile::NamedTempFile::new_in(&self.root).map_err(Error::io(doing()))?;
-        file.write_all(br#"{"imageLayoutVersion":"1.0.0"}"#).map_err(Error::io(doing()))?;
-        file.as_file().sync_all().map_err(Error::io(doing()))?;
-        file.persist(path).map(drop).map_err(|e| Error::io(doing())(e.error))
+        let temporary = self.root.join(".tmp-oci-layout");
+        let file = self.disk.open(&temporary).map_err(Error::io(format!("write {}", path.display())))?;
+        let emptied = self.disk.truncate(&file, &temporary, 0);
+        let written = emptied.and_then(|()| self.disk.write(&file, &temporary, br#"{"imageLayoutVersion":"1.0.0"}"#));
+        let done = written.and_then(|()| self.disk.flush(&file, &temporary)).and_then(|()| self.disk.rename(&temporary, path));
+        done.map_err(Error::io(format!("write {}", path.display())))
     }
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     pub(crate) fn blobs(&self, algorithm: Algorithm) -> PathBuf {
@@ -108,6 +129,16 @@ impl Layout {
         self.root.join("meta.db")
     }
 
+    /// Where the disk is full, deletes what is made anew when it is needed: whatever removes something else has to write to
+    /// the metadata's log first.
+    pub(crate) fn make_room(&self) {
+        let Ok(disk) = statvfs(&*self.root) else { return };
+        if disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM {
+            // What stays takes no more than before.
+            let _ = self.disk.remove_tree(&self.root.join("cache"));
+        }
+    }
+
     /// Keeps every other writer and every leaser out: for transactions and deletions.
     pub(crate) fn lock_exclusive(&self) -> Result<Lock> {
         self.lock(File::lock)
@@ -118,28 +149,41 @@ impl Layout {
         self.lock(File::lock_shared)
     }
 
+    /// [`Layout::lock_exclusive`], unless somebody would have to be waited for.
+    pub(crate) fn try_lock_exclusive(&self) -> Option<Lock> {
+        self.lock(|file| Ok(file.try_lock()?)).ok()
+    }
+
     fn lock(&self, how: fn(&File) -> std::io::Result<()>) -> Result<Lock> {
         let path = self.root.join("lock");
         let doing = || format!("lock {}", path.display());
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(Error::io(doing()))?;
-        how(&file).map_err(Error::io(doing()))?;
+        let file = self.disk.open(&path).map_err(Error::io(doing()))?;
+        if !planted(Bug::NoWritersLock) {
+            how(&file).map_err(Error::io(doing()))?;
+        }
         Ok(Lock { _file: file })
     }
 
     /// Makes the names of all blobs durable, whoever gave them: before a transaction refers to them.
     pub(crate) fn flush_blobs(&self) -> Result<()> {
-        ALGORITHMS.iter().try_for_each(|algorithm| flush_dir(&self.blobs(*algorithm)))
+        ALGORITHMS.iter().try_for_each(|algorithm| self.flush_dir(&self.blobs(*algorithm)))
     }
-}
 
-fn make_dir(path: &Path) -> Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(Error::io(format!("make the folder {}", path.display())))
-}
+    fn make_dir(&self, path: &Path) -> Result<()> {
+        self.disk.make_dirs(path).map_err(Error::io(format!("make the folder {}", path.display())))
+    }
 
-fn flush_dir(path: &Path) -> Result<()> {
-    let flushed = File::open(path).and_then(|dir| dir.sync_all());
-    flushed.map_err(Error::io(format!("flush the folder {}", path.display())))
+    pub(crate) fn flush_dir(&self, path: &Path) -> Result<()> {
+        self.disk.flush_dir(path).map_err(Error::io(format!("flush the folder {}", path.display())))
+    }
+
+    /// Removes a file; that it is gone already is fine.
+    pub(crate) fn unlink(&self, path: &Path) -> Result<()> {
+        match self.disk.unlink(path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(format!("delete {}", path.display()))(e)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A folder's entries; one that is not there has none.
@@ -149,12 +193,4 @@ pub(crate) fn read_dir(path: &Path) -> Result<Vec<fs::DirEntry>> {
         other => other.and_then(Iterator::collect),
     };
     listed.map_err(Error::io(format!("list {}", path.display())))
-}
-
-/// Removes a file; that it is gone already is fine.
-pub(crate) fn unlink(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(format!("delete {}", path.display()))(e)),
-        _ => Ok(()),
-    }
 }

@@ -6,26 +6,27 @@
 use std::{
     collections::HashSet,
     fs::{self, File, TryLockError},
-    io::{Seek, Write},
+    io::Seek,
+    path::PathBuf,
     sync::{Mutex, PoisonError},
 };
 
-use nacre_oci::{Digest, Error, Result};
-use tempfile::NamedTempFile;
-
 use crate::{
-    Store,
-    layout::{Layout, Lock, read_dir, unlink},
+    Store, ingest,
+    layout::{Layout, Lock, read_dir},
+    planted::{Bug, planted},
 };
+use nacre_oci::{Digest, Error, Result};
 
 /// Protects digests, and all that an image with such a digest consists of, until it is dropped.
 pub struct Lease {
     layout: Layout,
+    path: PathBuf,
     state: Mutex<State>,
 }
 
 struct State {
-    file: NamedTempFile,
+    file: File,
     held: HashSet<Digest>,
 }
 
@@ -35,9 +36,21 @@ impl Lease {
         let doing = || format!("make a lease in {}", dir.display());
         // Under the lock, so that nobody takes the file for a dead one before it is locked.
         let _lock = layout.lock_shared()?;
-        let file = NamedTempFile::with_prefix_in("lease-", &dir).map_err(Error::io(doing()))?;
-        file.as_file().lock().map_err(Error::io(doing()))?;
-        Ok(Self { layout: layout.clone(), state: Mutex::new(State { file, held: HashSet::new() }) })
+        let made = layout.disk().create_unique(&dir, "lease-", 6).map_err(Error::io(doing()))?;
+        let lease = Self {
+            layout: layout.clone(),
+            path: made.path().to_owned(),
+            state: Mutex::new(State { file: made.into_file(), held: HashSet::new() }),
+        };
+        lease.lock().map_err(Error::io(doing()))?;
+        Ok(lease)
+    }
+
+    fn lock(&self) -> std::io::Result<()> {
+        if planted(Bug::LeaseUnlocked) {
+            return Ok(());
+        }
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).file.lock()
     }
 
     /// Protects more. Content that is there afterwards stays there.
@@ -47,12 +60,12 @@ impl Lease {
     pub fn protect<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let new: Vec<&Digest> = digests.into_iter().filter(|digest| !state.held.contains(*digest)).collect();
-        if new.is_empty() {
+        if new.is_empty() || planted(Bug::NoLease) {
             return Ok(());
         }
         let lines: String = new.iter().map(|digest| format!("{digest}\n")).collect();
         let _lock = self.layout.lock_shared()?;
-        state.file.as_file_mut().write_all(lines.as_bytes()).map_err(Error::io("write a lease"))?;
+        self.layout.disk().write(&state.file, &self.path, lines.as_bytes()).map_err(Error::io("write a lease"))?;
         state.held.extend(new.into_iter().cloned());
         Ok(())
     }
@@ -69,17 +82,29 @@ impl Lease {
         let lines: String = state.held.iter().map(|digest| format!("{digest}\n")).collect();
         // Nobody may read the file while it is half written.
         let _lock = self.layout.lock_exclusive()?;
-        let file = state.file.as_file_mut();
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(lines.as_bytes())).map_err(Error::io("write a lease"))
+        let disk = self.layout.disk();
+        let emptied = disk.truncate(&state.file, &self.path, 0).and_then(|()| state.file.rewind());
+        emptied.and_then(|()| disk.write(&state.file, &self.path, lines.as_bytes())).map_err(Error::io("write a lease"))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What stays is a dead lease, which whoever comes next clears away.
+        let _ = self.layout.unlink(&self.path);
     }
 }
 
 impl Store {
-    /// A lease that protects nothing yet.
+    /// A lease that protects nothing yet. Leases and uploads of killed commands are cleared away before.
     ///
     /// # Errors
     /// If its file cannot be made.
     pub fn lease(&self) -> Result<Lease> {
+        // What cannot be cleared away now is by whoever comes next.
+        if let Some(lock) = self.layout.try_lock_exclusive() {
+            let _ = sweep(&self.layout, &lock).and_then(|_| ingest::sweep_uploads(&self.layout, &lock));
+        }
         Lease::new(&self.layout)
     }
 }
@@ -92,11 +117,15 @@ pub(crate) fn living(layout: &Layout) -> Result<HashSet<Digest>> {
 
 /// What living leases protect; dead ones are deleted.
 pub(crate) fn sweep(layout: &Layout, _lock: &Lock) -> Result<HashSet<Digest>> {
-    read(layout, unlink)
+    read(layout, |path| layout.unlink(path))
 }
 
-fn read(layout: &Layout, dead: impl Fn(&std::path::Path) -> Result<()>) -> Result<HashSet<Digest>> {
+/// What living leases protect; something is done to each dead one.
+pub(crate) fn read(layout: &Layout, mut dead: impl FnMut(&std::path::Path) -> Result<()>) -> Result<HashSet<Digest>> {
     let mut leased = HashSet::new();
+    if planted(Bug::PruneIgnoresLeases) {
+        return Ok(leased);
+    }
     for entry in read_dir(&layout.leases())? {
         let path = entry.path();
         let Ok(file) = File::open(&path) else { continue };

@@ -5,7 +5,13 @@ use std::collections::{HashMap, HashSet};
 use nacre_oci::{Descriptor, Digest};
 use rusqlite::Connection;
 
-use crate::meta::edges::{self, Edge};
+use crate::{
+    meta::{
+        cache, containers,
+        edges::{self, Edge},
+    },
+    planted::{Bug, planted},
+};
 
 /// Which content each document lists.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +24,17 @@ impl Graph {
         self.children.entry(edge.parent).or_default().push(edge.child);
     }
 
+    pub(crate) fn has(&self, parent: &Digest, child: &Digest) -> bool {
+        self.children.get(parent).is_some_and(|children| children.iter().any(|held| held.digest == *child))
+    }
+
     pub(crate) fn parents(&self) -> impl Iterator<Item = &Digest> {
         self.children.keys()
+    }
+
+    /// Each document with what it lists.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = (&Digest, &[Descriptor])> {
+        self.children.iter().map(|(parent, children)| (parent, &children[..]))
     }
 
     pub(crate) fn edges(&self) -> impl Iterator<Item = &Descriptor> {
@@ -39,22 +54,23 @@ impl Graph {
     }
 }
 
-/// Whether an image is, or contains, the content.
+/// Whether an image is, or contains, the content, or a container runs it, or the build cache has it.
 pub(crate) fn is_needed(db: &Connection, content: &Digest) -> rusqlite::Result<bool> {
     let image = db.prepare_cached("SELECT 1 FROM images WHERE digest = ?")?.exists([content.to_string()])?;
-    Ok(image || !edges::images_above(db, content)?.is_empty())
+    Ok(image || cache::has_blob(db, content)? || !edges::images_above(db, content)?.is_empty() || containers::needs(db, content)?)
 }
 
-/// What only the image at `root`, whose row is gone already, needed. It looks at nothing but the image's own content, so
-/// that removing one image of very many is quick.
+/// What only the image, or the manifest of a container, at `root`, whose row is gone already, needed. It looks at nothing but
+/// the image's own content, so that removing one image of very many is quick.
 pub(crate) fn orphans(db: &Connection, root: &Digest, leased: &HashSet<Digest>) -> rusqlite::Result<HashSet<Digest>> {
     let graph = edges::below(db, root)?;
     let own = graph.reach([root]);
-    let mut is_image = db.prepare_cached("SELECT 1 FROM images WHERE digest = ?")?;
+    let mut is_root = db.prepare_cached("SELECT 1 FROM images WHERE digest = ?1 UNION ALL SELECT 1 FROM containers WHERE manifest = ?1")?;
     let mut needed = Vec::new();
     for content in &own {
         let elsewhere = || edges::parents(db, content).map(|parents| parents.iter().any(|parent| !own.contains(parent)));
-        if leased.contains(content) || is_image.exists([content.to_string()])? || elsewhere()? {
+        let mut kept = || Ok::<_, rusqlite::Error>(is_root.exists([content.to_string()])? || cache::has_blob(db, content)?);
+        if leased.contains(content) || kept()? || (elsewhere()? && !planted(Bug::SharedForgotten)) {
             needed.push(content);
         }
     }

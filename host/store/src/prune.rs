@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Image, Store, ingest, lease,
     mark::Graph,
-    meta::{Fault, edges, images, references},
+    meta::{Fault, cache, containers, edges, images, references},
     now,
+    planted::{Bug, planted},
+    usage::Usage,
 };
 
 /// The version of a saved plan.
@@ -115,15 +117,12 @@ pub struct Skipped {
 pub(crate) struct Snapshot {
     pub(crate) images: Vec<Image>,
     pub(crate) graph: Graph,
-    pub(crate) leased: HashSet<Digest>,
+    pub(crate) usage: Usage,
+    /// What the build cache has.
+    pub(crate) cached: HashSet<Digest>,
     pub(crate) blobs: BTreeMap<Digest, u64>,
     /// The bytes of abandoned downloads.
     pub(crate) abandoned: u64,
-}
-
-/// Why an image is in use, if it is. The only place that is asked; containers will answer here too.
-pub(crate) fn in_use(image: &Digest, leased: &HashSet<Digest>) -> Option<&'static str> {
-    leased.contains(image).then_some("it is being used by a running command")
 }
 
 /// Turns decisions into a plan. Of several about one image the last counts.
@@ -132,16 +131,14 @@ pub(crate) fn plan(snapshot: &Snapshot, decisions: Vec<Decision>, now: i64) -> P
     let mut plan = Plan { version: PLAN_VERSION, created_at: now, items: Vec::new(), kept: Vec::new(), bytes: 0, blobs: 0 };
     for image in &snapshot.images {
         let Some(decision) = decided.get(&image.id) else { continue };
-        match obstacle(image, decision.action, &snapshot.leased) {
-            Some(reason) => {
-                plan.kept.push(Kept { image: image.id.clone(), names: image.references.clone(), reason: reason.into() });
-            }
+        match obstacle(image, decision.action, &snapshot.usage) {
+            Some(reason) => plan.kept.push(Kept { image: image.id.clone(), names: image.references.clone(), reason }),
             None => plan.items.push(item(image, decision.action, &decision.reason, &decision.policy)),
         }
     }
     let deleted = add_left_over(snapshot, &mut plan);
-    let roots = snapshot.images.iter().map(|image| &image.id).filter(|id| !deleted.contains(id)).chain(&snapshot.leased);
-    let reached = snapshot.graph.reach(roots);
+    let roots = snapshot.images.iter().map(|image| &image.id).filter(|id| !deleted.contains(id));
+    let reached = snapshot.graph.reach(roots.chain(snapshot.usage.roots()).chain(&snapshot.cached));
     let garbage = || snapshot.blobs.iter().filter(|(digest, _)| !reached.contains(digest));
     plan.bytes = garbage().map(|(_, size)| size).sum::<u64>() + snapshot.abandoned;
     plan.blobs = garbage().count() as u64;
@@ -160,7 +157,7 @@ fn add_left_over(snapshot: &Snapshot, plan: &mut Plan) -> HashSet<Digest> {
     // An index may list an index, so until nothing more is found.
     loop {
         let goes = |image: &&Image| {
-            let decided = mentioned.contains(&image.id) || deleted.contains(&image.id) || snapshot.leased.contains(&image.id);
+            let decided = mentioned.contains(&image.id) || deleted.contains(&image.id) || snapshot.usage.of(&image.id).is_some();
             !decided && image.is_left_over(&deleted)
         };
         let more: Vec<&Image> = snapshot.images.iter().filter(goes).collect();
@@ -176,31 +173,23 @@ fn add_left_over(snapshot: &Snapshot, plan: &mut Plan) -> HashSet<Digest> {
     }
 }
 
-fn obstacle(image: &Image, action: Action, leased: &HashSet<Digest>) -> Option<&'static str> {
-    if image.pinned {
-        return Some("it is pinned");
+fn obstacle(image: &Image, action: Action, usage: &Usage) -> Option<String> {
+    if image.pinned && !planted(Bug::PinIgnored) {
+        return Some("it is pinned".into());
     }
     if action == Action::Untag && image.is_dangling() {
-        return Some("it has no name to lose");
+        return Some("it has no name to lose".into());
     }
-    in_use(&image.id, leased)
+    usage.of(&image.id)
 }
 
 impl Store {
-    /// The images and other content that running commands use now.
-    ///
-    /// # Errors
-    /// If the leases cannot be read.
-    pub fn in_use(&self) -> Result<HashSet<Digest>> {
-        lease::living(&self.layout)
-    }
-
     /// What carrying out the decisions would do. Images that are pinned or in use stay, and the plan says so.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub fn plan(&self, decisions: Vec<Decision>) -> Result<Plan> {
-        Ok(plan(&self.snapshot(lease::living(&self.layout)?)?, decisions, now()))
+        Ok(plan(&self.snapshot()?, decisions, now()))
     }
 
     /// Carries a plan out, except where an image has been tagged anew, used, pinned or removed since. Also deletes
@@ -213,17 +202,23 @@ impl Store {
             let what = format!("a prune plan of version {}", plan.version);
             return Err(Error::Unsupported { what, why: format!("this nacre knows version {PLAN_VERSION}; make the plan anew") });
         }
+        self.layout.make_room();
         let lock = self.layout.lock_exclusive()?;
         let leased = lease::sweep(&self.layout, &lock)?;
         // Before the metadata is written, so that this works on a full disk.
         let freed = ingest::sweep(&self.layout, &lock)?;
         let present = self.layout.list_blobs()?;
+        if planted(Bug::BlobsBeforeMetadata) {
+            let going: HashSet<&Digest> = plan.items.iter().map(|item| &item.image).collect();
+            self.layout.delete_blobs(&lock, going)?;
+        }
         let (mut applied, garbage) = self.meta.write(&lock, |tx| {
             let mut applied = Applied::default();
+            let usage = Usage::read(&self.layout, tx, leased)?;
             for item in &plan.items {
-                apply_item(tx, item, &leased, &mut applied)?;
+                apply_item(tx, item, &usage, &mut applied)?;
             }
-            let reached = sweep_edges(tx, &leased)?;
+            let reached = sweep_edges(tx, &usage.leased)?;
             let garbage: BTreeSet<&Digest> = present.keys().filter(|digest| !reached.contains(*digest)).collect();
             Ok((applied, garbage))
         })?;
@@ -232,17 +227,21 @@ impl Store {
         Ok(applied)
     }
 
-    pub(crate) fn snapshot(&self, leased: HashSet<Digest>) -> Result<Snapshot> {
-        let (images, graph) = self.meta.read(|db| Ok((images::all(db)?, edges::graph(db)?)))?;
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        let leased = lease::living(&self.layout)?;
+        let (images, graph, cached, usage) = self.meta.read(|db| {
+            let usage = Usage::read(&self.layout, db, leased)?;
+            Ok((images::all(db)?, edges::graph(db)?, cache::blobs(db)?, usage))
+        })?;
         let abandoned = ingest::abandoned_bytes(&self.layout)?;
-        Ok(Snapshot { images, graph, leased, blobs: self.layout.list_blobs()?, abandoned })
+        Ok(Snapshot { images, graph, usage, cached, blobs: self.layout.list_blobs()?, abandoned })
     }
 }
 
-fn apply_item(tx: &Transaction<'_>, item: &Item, leased: &HashSet<Digest>, applied: &mut Applied) -> Result<(), Fault> {
+fn apply_item(tx: &Transaction<'_>, item: &Item, usage: &Usage, applied: &mut Applied) -> Result<(), Fault> {
     let image = images::get(tx, &item.image)?;
-    if let Some(reason) = changed(image.as_ref(), item, leased) {
-        applied.skipped.push(Skipped { image: item.image.clone(), reason: reason.into() });
+    if let Some(reason) = changed(image.as_ref(), item, usage) {
+        applied.skipped.push(Skipped { image: item.image.clone(), reason });
         return Ok(());
     }
     let names = image.map(|image| image.references).unwrap_or_default();
@@ -256,26 +255,29 @@ fn apply_item(tx: &Transaction<'_>, item: &Item, leased: &HashSet<Digest>, appli
 }
 
 /// What has happened to the image since the plan was made that forbids to go on.
-fn changed(image: Option<&Image>, item: &Item, leased: &HashSet<Digest>) -> Option<&'static str> {
-    let Some(image) = image else { return Some("it has been removed since") };
+fn changed(image: Option<&Image>, item: &Item, usage: &Usage) -> Option<String> {
+    let since = |what: &str| Some(format!("it has been {what} since"));
+    if planted(Bug::StalePlan) {
+        return None;
+    }
+    let Some(image) = image else { return since("removed") };
     if image.pinned {
-        return Some("it has been pinned since");
+        return since("pinned");
     }
     if image.references.iter().any(|name| !item.names.contains(name)) {
-        return Some("it has been tagged anew since");
+        return since("tagged anew");
     }
-    if image.uses != item.uses {
-        return Some("it has been used since");
-    }
-    in_use(&image.id, leased)
+    // Who uses it now says more than that somebody did.
+    usage.of(&image.id).or_else(|| if image.uses == item.uses { None } else { since("used") })
 }
 
 /// Deletes the edges of documents that nothing needs, and returns everything that is needed.
-fn sweep_edges(tx: &Transaction<'_>, leased: &HashSet<Digest>) -> Result<HashSet<Digest>, Fault> {
+pub(crate) fn sweep_edges(tx: &Transaction<'_>, leased: &HashSet<Digest>) -> Result<HashSet<Digest>, Fault> {
     let graph = edges::graph(tx)?;
-    let mut select = tx.prepare_cached("SELECT digest FROM images")?;
-    let roots: Vec<Digest> = select.query_map([], |row| edges::digest(row, 0))?.collect::<Result<_, _>>()?;
-    let reached = graph.reach(roots.iter().chain(leased));
+    let roots = images::ids(tx)?;
+    let cached = if planted(Bug::CacheForgotten) { HashSet::new() } else { cache::blobs(tx)? };
+    let run = if planted(Bug::ContainersForgotten) { HashSet::new() } else { containers::manifests(tx)? };
+    let reached = graph.reach(roots.iter().chain(leased).chain(&cached).chain(&run));
     edges::delete_of(tx, graph.parents().filter(|parent| !reached.contains(*parent)))?;
     Ok(reached)
 }

@@ -25,6 +25,8 @@ mod error;
 pub mod export;
 pub mod files;
 pub mod filesystem;
+pub mod frontend;
+pub mod graph;
 pub mod import;
 #[cfg(not(target_family = "wasm"))]
 pub mod memory;
@@ -37,10 +39,10 @@ pub mod search;
 pub mod size;
 pub mod time;
 
-pub use bindings::nacre::plugin::bytes;
 pub use bindings::nacre::plugin::host::{Level, log, settings};
 pub use bindings::nacre::plugin::images;
-pub use bindings::nacre::plugin::types::{Diagnostic, Error, Kv, Platform, Summary};
+pub use bindings::nacre::plugin::types::{Diagnostic, Error, Kv, Platform, Span, Summary};
+pub use bindings::nacre::plugin::{build, bytes};
 pub use bindings::nacre::plugin::{context, fetch, registry, store, store_write};
 pub use error::invalid;
 pub use options::Options;
@@ -63,8 +65,12 @@ pub(crate) mod bindings {
                 import nacre:plugin/fetch@0.1.0;
                 import nacre:plugin/context@0.1.0;
                 import nacre:plugin/terminal@0.1.0;
+                import nacre:plugin/graph@0.1.0;
+                import nacre:plugin/build@0.1.0;
             }",
         world: "nacre:sdk/everything",
+        additional_derives: [PartialEq, Eq],
+        additional_derives_ignore: ["content"],
         generate_all,
     });
 }

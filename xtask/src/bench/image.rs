@@ -1,4 +1,4 @@
-//! The image that is moved around: five gzip layers of this machine's own files, 200 MB in all.
+//! The images that are moved around and built on: gzip layers of this machine's own files.
 
 use std::{
     collections::BTreeMap,
@@ -16,8 +16,10 @@ use nacre_oci::{Algorithm, Descriptor, Digest, Hasher, ImageConfig, Manifest, Ra
 
 use crate::run::checked;
 
-/// Compressed sizes in MB: a large base and smaller layers above it, as in most images.
-const LAYERS: &[u64] = &[80, 50, 40, 20, 10];
+/// Compressed sizes of layers in MB: a large base and smaller ones above it, as in most images.
+pub const IMAGE: &[u64] = &[80, 50, 40, 20, 10];
+/// Those of an image that others are built on.
+pub const BASE: &[u64] = &[80, 40, 20];
 const SOURCES: &[&str] = &["/usr/lib", "/usr/share", "/usr/bin"];
 
 /// How large the image is, in bytes.
@@ -27,14 +29,14 @@ pub struct Size {
     pub plain: u64,
 }
 
-/// Makes the image in `folder` and puts it into the registry as `bench:1`.
-pub fn publish(nacre: &Path, folder: &Path, registry: &str) -> Result<Size> {
+/// Makes an image of these layers in `folder` and puts it into the registry as `bench:1`.
+pub fn publish(nacre: &Path, folder: &Path, registry: &str, layers: &[u64]) -> Result<Size> {
     eprintln!("making an image");
     let path = folder.join("image");
     let layout = Layout::create(&path)?;
     fs::create_dir_all(path.join("blobs/sha256"))?;
     let mut files = Files::new();
-    let layers = LAYERS.iter().map(|megabytes| layer(&path, &mut files, megabytes * 1_000_000)).collect::<Result<Vec<_>>>()?;
+    let layers = layers.iter().map(|megabytes| layer(&path, &mut files, megabytes * 1_000_000)).collect::<Result<Vec<_>>>()?;
     let config = ImageConfig {
         created: Some("2026-01-01T00:00:00Z".into()),
         architecture: nacre_oci::Platform::host().architecture,

@@ -17,25 +17,40 @@ pub fn tables(size: Size, tools: &[&str], rows: &[Row], limits: &[(String, Sampl
         size.plain / 1_000_000,
         std::thread::available_parallelism().map_or(1, usize::from),
     );
-    line(&mut text, ["Work"].into_iter().chain(tools.iter().copied()).chain(["nacre / best peer"]));
-    line(&mut text, (0..tools.len() + 2).map(|_| "---"));
+    works(&mut text, tools, rows);
+    text.push_str("\nnacre flushes what it stores and saves before it ends; the peers leave that to the system.\n\n");
+    bounds(&mut text, limits);
+    singles(&mut text, alone);
+    text
+}
+
+/// What each program took. The last of `tools` is nacre.
+pub fn works(text: &mut String, tools: &[&str], rows: &[Row]) {
+    line(text, ["Work"].into_iter().chain(tools.iter().copied()).chain(["nacre / best peer"]));
+    line(text, (0..tools.len() + 2).map(|_| "---"));
     for row in rows {
         let cells = row.samples.iter().map(|sample| sample.map_or_else(|| "—".to_owned(), cell));
-        line(&mut text, std::iter::once(row.name.clone()).chain(cells).chain([ratio(row)]));
+        line(text, std::iter::once(row.name.clone()).chain(cells).chain([ratio(row)]));
     }
-    text.push_str("\nnacre flushes what it stores and saves before it ends; the peers leave that to the system.\n\n");
-    line(&mut text, ["Limit", "time", "nacre's work", "ratio"]);
-    line(&mut text, ["---"; 4]);
+}
+
+/// What bounds nacre's work from below.
+pub fn bounds(text: &mut String, limits: &[(String, Sample, Sample)]) {
+    line(text, ["Limit", "time", "nacre's work", "ratio"]);
+    line(text, ["---"; 4]);
     for (name, limit, own) in limits {
-        line(&mut text, [name.clone(), shown(limit.wall), shown(own.wall), format!("{:.2}", own.wall / limit.wall)]);
+        line(text, [name.clone(), shown(limit.wall), shown(own.wall), format!("{:.2}", own.wall / limit.wall)]);
     }
     text.push('\n');
-    line(&mut text, ["nacre alone, start included", "wall time (processor time, peak memory)"]);
-    line(&mut text, ["---"; 2]);
+}
+
+/// What is measured of nacre alone.
+pub fn singles(text: &mut String, alone: &[(String, Sample)]) {
+    line(text, ["nacre alone, start included", "wall time (processor time, peak memory)"]);
+    line(text, ["---"; 2]);
     for (name, sample) in alone {
-        line(&mut text, [name.clone(), cell(*sample)]);
+        line(text, [name.clone(), cell(*sample)]);
     }
-    text
 }
 
 fn line(text: &mut String, cells: impl IntoIterator<Item = impl AsRef<str>>) {

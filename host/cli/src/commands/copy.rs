@@ -2,7 +2,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use nacre_archive::{Archive, AtomicFile, Layout, write_docker_archive, write_oci_archive};
-use nacre_oci::{Descriptor, Document, Error, Platform, Progress, Reference, Select, Source, copy, pick_platform, plan, read_document};
+use nacre_oci::{
+    Descriptor, Document, Error, Options, Platform, Progress, Reference, Select, Source, copy, pick_platform, plan, read_document,
+};
 use nacre_plugin::Operation;
 use nacre_store::{Acquired, By};
 
@@ -10,7 +12,8 @@ use crate::{
     admission::Admission,
     context::Context,
     output::progress::Action,
-    transfer::{Platforms, into_store, kept_name, new_name, options},
+    pace::Pace,
+    transfer::{Platforms, into_store, kept_name, new_name},
 };
 
 /// How many images of an archive an error lists at most.
@@ -28,6 +31,8 @@ pub(crate) struct Args {
     destination: String,
     #[command(flatten)]
     platforms: Platforms,
+    #[command(flatten)]
+    pace: Pace,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
@@ -35,6 +40,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let (from, to) = (Place::parse(&args.source)?, Place::parse(&args.destination)?);
+    args.pace.begin(context, &format!("copy of {}", args.source))?;
     let progress = context.progress(Action::Copy, args.quiet);
     let mut opened = open(context, &from, &*progress)?;
     let remote = |place: &Place| matches!(place, Place::Registry(_));
@@ -44,7 +50,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         select = Select::All;
     }
     admit(context, (&from, &to), &opened, &select)?;
-    write(context, &to, &opened, select, &*progress)?;
+    write(context, &to, &opened, &args.pace.options(select, &*progress))?;
     drop(progress);
     context.print(&opened.root.digest.to_string())
 }
@@ -163,7 +169,7 @@ fn naming(error: Error, name: Option<&str>, entries: &[nacre_archive::Entry]) ->
     }
 }
 
-fn write(context: &Context, place: &Place, from: &Opened, select: Select, progress: &dyn Progress) -> Result<()> {
+fn write(context: &Context, place: &Place, from: &Opened, options: &Options<'_>) -> Result<()> {
     let (source, root) = (&*from.source, &from.root);
     match place {
         Place::Registry(reference) => {
@@ -172,26 +178,27 @@ fn write(context: &Context, place: &Place, from: &Opened, select: Select, progre
             }
             let repository = context.client()?.repository(reference);
             let tags: Vec<String> = reference.tag().map(str::to_owned).into_iter().collect();
-            copy(source, &repository, root, &tags, &options(select, progress))?;
+            copy(source, &repository, root, &tags, options)?;
         }
         Place::Store(text) => {
             let name = kept_name(&new_name(text)?);
-            into_store(&context.store()?, source, root, &[name], Acquired::Copied, &options(select, progress))?;
+            into_store(&context.store()?, source, root, &[name], Acquired::Copied, options)?;
         }
         Place::DockerArchive(path, name) => {
             let given = name.as_deref().map(new_name).transpose()?;
             let names: Vec<Reference> = given.or_else(|| from.name.clone()).into_iter().filter(|name| name.tag().is_some()).collect();
             let out = AtomicFile::create(path)?;
-            write_docker_archive(source, &[(root.clone(), names)], &select, progress, out)?.commit()?;
+            write_docker_archive(source, &[(root.clone(), names)], &options.select, options.progress, out)?.commit()?;
         }
         Place::OciArchive(path, name) => {
             let out = AtomicFile::create(path)?;
-            write_oci_archive(source, &[(root.clone(), name.iter().cloned().collect())], &select, progress, out)?.commit()?;
+            write_oci_archive(source, &[(root.clone(), name.iter().cloned().collect())], &options.select, options.progress, out)?
+                .commit()?;
         }
         Place::Oci(path, name) => {
             let layout = if path.join("oci-layout").exists() { Layout::open(path)? } else { Layout::create(path)? };
             let tags: Vec<String> = name.iter().cloned().collect();
-            let copied = copy(source, &layout, root, &tags, &options(select, progress))?;
+            let copied = copy(source, &layout, root, &tags, options)?;
             if tags.is_empty() {
                 layout.add(&copied.root).context("cannot list the image in index.json")?;
             }

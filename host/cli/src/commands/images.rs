@@ -1,9 +1,11 @@
-use std::cmp::Reverse;
+mod tree;
+
+use std::{cmp::Reverse, collections::HashMap};
 
 use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
-use nacre_oci::Reference;
-use nacre_store::{Image, Sizes, Store};
+use nacre_oci::{Digest, Reference};
+use nacre_store::{Image, Sizes, Store, Users};
 
 use crate::{
     context::Context,
@@ -38,6 +40,9 @@ pub(crate) struct Args {
     /// Only ids
     #[arg(short, long)]
     quiet: bool,
+    /// Show each image with its platforms, and whether containers use it
+    #[arg(long, conflicts_with_all = ["digests", "format", "no_trunc", "quiet"])]
+    tree: bool,
 }
 
 const KEYS: &[&str] = &["before", "since", "until", "reference", "label", "label!", "dangling", "pinned"];
@@ -63,6 +68,9 @@ const RAW: &str = "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let store = context.store()?;
     let images = chosen(&store, args)?;
+    if args.tree {
+        return context.write(&tree::render(&store, &images)?);
+    }
     let digest = if args.digests { "\t{{.Digest}}" } else { "" };
     let default = format!("{{{{.Repository}}}}\t{{{{.Tag}}}}{digest}\t{{{{.ID}}}}\t{{{{.CreatedSince}}}}\t{{{{.Size}}}}");
     let only_ids = args.quiet && ["", "table", "raw"].contains(&args.format.as_str());
@@ -70,7 +78,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let format = if only_ids && args.format != "raw" { default } else { &args.format };
     let format = Format::parse(format, default, Some(raw))?;
     let sizes = sizes(&store, args, &images)?;
-    let look = Look::new(args, &format, only_ids);
+    let users = if format.uses("Containers") { store.users()? } else { HashMap::new() };
+    let look = Look::new(args, &format, only_ids, users);
     let rows = images.iter().enumerate().flat_map(|(n, (image, names))| rows(&look, image, names, sizes.get(n)));
     context.write(&format.render(COLUMNS, rows)?)
 }
@@ -144,12 +153,16 @@ impl Window {
 /// The rows of an image, one for each name.
 fn rows(look: &Look, image: &Image, names: &[Reference], shares: Option<&Sizes>) -> Vec<Vec<Cell>> {
     if look.only_ids {
-        return vec![look.row(image, "", "", shares)];
+        return vec![look.row(image, ["", "", ""], shares)];
     }
     if names.is_empty() {
-        return vec![look.row(image, "<none>", "<none>", shares)];
+        return vec![look.row(image, ["<none>"; 3], shares)];
     }
-    names.iter().map(|name| look.row(image, &name.familiar_name(), name.tag().unwrap_or("<none>"), shares)).collect()
+    let row = |name: &Reference| {
+        let digest = image.digest_in(&name.name()).to_string();
+        look.row(image, [&name.familiar_name(), name.tag().unwrap_or("<none>"), &digest], shares)
+    };
+    names.iter().map(row).collect()
 }
 
 /// What all rows have in common.
@@ -160,27 +173,28 @@ struct Look {
     only_ids: bool,
     /// For each column whether anybody looks at it.
     used: Vec<bool>,
+    /// The containers of each image, if anybody looks at them.
+    users: HashMap<Digest, Users>,
 }
 
 impl Look {
-    fn new(args: &Args, format: &Format, only_ids: bool) -> Self {
+    fn new(args: &Args, format: &Format, only_ids: bool, users: HashMap<Digest, Users>) -> Self {
         let used = COLUMNS.iter().map(|(column, _)| format.uses(column)).collect();
-        Self { now: Timestamp::now().as_second(), zone: TimeZone::system(), no_trunc: args.no_trunc, only_ids, used }
+        Self { now: Timestamp::now().as_second(), zone: TimeZone::system(), no_trunc: args.no_trunc, only_ids, used, users }
     }
 
-    fn row(&self, image: &Image, repository: &str, tag: &str, shares: Option<&Sizes>) -> Vec<Cell> {
+    fn row(&self, image: &Image, [repository, tag, digest]: [&str; 3], shares: Option<&Sizes>) -> Vec<Cell> {
         let share = |part: fn(&Sizes) -> u64| shares.map_or_else(|| "N/A".to_owned(), |sizes| size(part(sizes)));
         let value = |column: &str| match column {
             "Repository" => repository.to_owned(),
             "Tag" => tag.to_owned(),
-            "Digest" if tag == "<none>" && repository == "<none>" => "<none>".to_owned(),
-            "Digest" if self.only_ids => String::new(),
-            "Digest" => image.id.to_string(),
+            "Digest" => digest.to_owned(),
             "ID" if self.no_trunc => image.id.to_string(),
             "ID" => image.id.short().to_owned(),
             "CreatedSince" => self.since(image.created),
             "CreatedAt" => image.created.map_or_else(|| "N/A".to_owned(), |at| created_at(at, &self.zone)),
             "Size" => size(image.size),
+            "Containers" => self.users.get(&image.id).map_or(0, Users::count).to_string(),
             "SharedSize" => share(|sizes| sizes.shared),
             "UniqueSize" => share(|sizes| sizes.unique),
             "Platforms" => present(image),

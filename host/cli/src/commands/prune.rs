@@ -9,13 +9,14 @@ use anyhow::{Context as _, Result, bail};
 use jiff::tz::TimeZone;
 use nacre_oci::{Digest, Reference};
 use nacre_plugin::Kv;
-use nacre_store::{Action, Applied, Decision, Image, Kept, Plan, Store};
+use nacre_store::{Action, Applied, Decision, Image, Item, Kept, Plan, Store};
 
 use crate::{
     admission::Admission,
     context::Context,
     failure::warn,
     output::{
+        escape,
         filter::Filters,
         format::{Cell, Columns, Format},
         time,
@@ -63,7 +64,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         return args.plan.as_deref().map_or(Ok(()), |file| write_plan(file, &plan));
     }
     let does_nothing = plan.items.is_empty() && (plan.blobs, plan.bytes) == (0, 0);
-    if args.force || does_nothing || confirmed(&plan)? {
+    if args.force || does_nothing || confirmed_plan(&plan)? {
         report(context, &store.apply(&plan)?)?;
     }
     Ok(())
@@ -177,17 +178,19 @@ fn show(context: &Context, plan: &Plan) -> Result<()> {
 }
 
 /// Asks, naming what will go.
-fn confirmed(plan: &Plan) -> Result<bool> {
-    let mut ask = io::stderr().lock();
+fn confirmed_plan(plan: &Plan) -> Result<bool> {
     let what = match plan.items.len() {
         0 => "content that no image needs.".to_owned(),
         count => format!("{count} image{} and content that no other image needs:", if count == 1 { "" } else { "s" }),
     };
-    writeln!(ask, "WARNING! This will remove {what}")?;
-    for item in &plan.items {
-        writeln!(ask, "  - {} {}", item.image.short(), crate::output::escape::visible(&names(&item.names)))?;
-    }
-    write!(ask, "Are you sure you want to continue? [y/N] ")?;
+    let item = |item: &Item| format!("  - {} {}\n", item.image.short(), escape::visible(&names(&item.names)));
+    confirmed(&format!("WARNING! This will remove {what}\n{}", plan.items.iter().map(item).collect::<String>()))
+}
+
+/// Asks whether to go on, after a text that is safe for a terminal.
+pub(crate) fn confirmed(text: &str) -> Result<bool> {
+    let mut ask = io::stderr().lock();
+    write!(ask, "{text}Are you sure you want to continue? [y/N] ")?;
     ask.flush()?;
     let mut answer = String::new();
     if io::stdin().lock().read_line(&mut answer)? == 0 {

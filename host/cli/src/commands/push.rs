@@ -1,5 +1,12 @@
+use std::{num::NonZero, thread};
+
 use anyhow::{Result, bail};
-use nacre_oci::{Descriptor, Document, Error, Platform, Reference, Select, copy, pick_platform, plan, platform_of, read_document};
+use nacre_build::{Compressed, compress_image};
+use nacre_layer::{Compression, Spool};
+use nacre_oci::{
+    Descriptor, Digest, Document, Error, Options, Platform, Reference, Select, Source, copy, pick_platform, plan, platform_of,
+    read_document,
+};
 use nacre_plugin::Operation;
 use nacre_store::{Found, Store};
 
@@ -8,7 +15,8 @@ use crate::{
     context::Context,
     failure::warn,
     output::progress::Action,
-    transfer::{Platforms, new_name, options},
+    pace::Pace,
+    transfer::{Platforms, new_name},
 };
 
 /// Send an image to a registry
@@ -21,13 +29,37 @@ pub(crate) struct Args {
     all_tags: bool,
     #[command(flatten)]
     platforms: Platforms,
+    /// How layers are sent that lie here uncompressed, as those of builds do; what was pulled is sent as it is
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = How::Gzip)]
+    compression: How,
+    #[command(flatten)]
+    pace: Pace,
     /// Print only the names of what was pushed
     #[arg(short, long)]
     quiet: bool,
 }
 
+/// `--compression`.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum How {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl From<How> for Compression {
+    fn from(how: How) -> Self {
+        match how {
+            How::None => Self::None,
+            How::Gzip => Self::Gzip,
+            How::Zstd => Self::Zstd,
+        }
+    }
+}
+
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let (store, reference) = (context.store()?, args.image.parse::<Reference>()?);
+    args.pace.begin(context, &format!("push of {}", args.image))?;
     if !args.all_tags {
         return push(context, args, &store, &new_name(&args.image)?);
     }
@@ -45,17 +77,53 @@ fn push(context: &Context, args: &Args, store: &Store, reference: &Reference) ->
     let found = store.find(&reference.familiar())?;
     let root = pushable(store, &found, &args.platforms)?;
     admit(context, Operation::Push, std::slice::from_ref(reference), store, &root, &Select::All)?;
-    let repository = context.client()?.repository(reference);
+    let how = if found.image.built.is_some() { args.compression.into() } else { Compression::None };
+    let compressed = compressed(context, store, &root, how)?;
     let progress = context.progress(Action::Push, args.quiet);
-    let tag = reference.selector();
-    copy(store, &repository, &root, std::slice::from_ref(&tag), &options(Select::All, &*progress))?;
+    let options = args.pace.options(Select::All, &*progress);
+    let sent = send(context, store, &root, compressed.as_ref(), reference, &options)?;
+    drop(options);
     drop(progress);
     store.touch(std::slice::from_ref(&found.image.id))?;
-    store.add_origin(&reference.without_tag(), &found.image.id)?;
+    note(store, reference, &found.image.id, &root, compressed.as_ref())?;
+    let tag = reference.selector();
     if args.quiet {
         return context.print(&reference.to_string());
     }
-    context.print(&format!("{tag}: digest: {} size: {}", root.digest, root.size))
+    context.print(&format!("{tag}: digest: {} size: {}", sent.digest, sent.size))
+}
+
+/// Sends an image, with compressed layers if there are such, to where its name says; returns what was sent.
+pub(crate) fn send<'a>(
+    context: &Context,
+    store: &Store,
+    root: &'a Descriptor,
+    compressed: Option<&'a Compressed>,
+    name: &Reference,
+    options: &Options<'_>,
+) -> Result<&'a Descriptor> {
+    let (from, sent): (&dyn Source, _) = match compressed {
+        Some(compressed) => (&compressed.content, &compressed.root.descriptor),
+        None => (store, root),
+    };
+    copy(from, &context.client()?.repository(name), sent, &[name.selector()], options)?;
+    Ok(sent)
+}
+
+/// Notes what the repository has of the image `id` now that `root`, which is that image or one of its platforms, was sent.
+pub(crate) fn note(store: &Store, name: &Reference, id: &Digest, root: &Descriptor, compressed: Option<&Compressed>) -> Result<()> {
+    if compressed.is_none() {
+        store.add_origin(&name.without_tag(), id)?;
+    }
+    let sent = compressed.map_or(&root.digest, |compressed| &compressed.root.descriptor.digest);
+    Ok(store.add_pushed(name, id, sent)?)
+}
+
+/// The image as it is to be sent, if that is not how it lies in the store.
+pub(crate) fn compressed(context: &Context, store: &Store, root: &Descriptor, how: Compression) -> Result<Option<Compressed>> {
+    let (spool, now) = (Spool::new(&context.temporary()?), jiff::Timestamp::now().as_second());
+    let parallel = thread::available_parallelism().map_or(1, NonZero::get);
+    Ok(compress_image(store, &spool, root, how, now, parallel)?)
 }
 
 /// The whole image, or where not all of it is here or one platform was asked for, that platform's manifest: registries

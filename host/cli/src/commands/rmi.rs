@@ -1,6 +1,6 @@
 use anyhow::Result;
 use nacre_oci::Error;
-use nacre_store::{Removed, Store, removal};
+use nacre_store::{Removed, Store};
 
 use crate::{
     admission::Admission,
@@ -43,9 +43,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
 /// What [`Store::remove`] removes, unless a rule denies it.
 pub(crate) fn remove(store: &Store, admission: &Admission<'_>, name: &str, force: bool) -> Result<Removed, Error> {
     if admission.applies() {
-        let found = store.find(name)?;
-        let what = removal(&found, force)?;
-        if let Some(denial) = admission.removal(store, &found.image, &what.untag) {
+        let (image, what) = store.removal(name, force)?;
+        if let Some(denial) = admission.removal(store, &image, &what.untag) {
             return Err(Error::Other(format!("removing {name} is {denial}").into()));
         }
     }

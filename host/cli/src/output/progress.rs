@@ -29,8 +29,10 @@ pub(crate) enum Mode {
     /// Plain lines.
     Plain,
     /// A JSON object on each line.
+    #[value(alias = "rawjson")]
     Json,
     /// Nothing.
+    #[value(alias = "none")]
     Quiet,
 }
 
@@ -159,12 +161,12 @@ impl Meter {
 }
 
 /// A poisoned lock only guards a view: what is in it is still good enough to show.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Progress that cannot be written is no reason to stop the work.
-fn write_line(out: &Mutex<impl Write>, line: &str) {
+pub(crate) fn write_line(out: &Mutex<impl Write>, line: &str) {
     let _ = writeln!(lock(out), "{line}");
 }
 

@@ -2,6 +2,7 @@
 
 mod command;
 mod export;
+mod frontend;
 mod import;
 mod outside;
 mod plain;
@@ -78,6 +79,7 @@ impl Subject {
             World::Admission => plain::admission(plugin, case),
             World::ImportFormat => import::call(plugin, case),
             World::ExportFormat => export::call(plugin, case),
+            World::BuildFrontend => frontend::call(plugin, case),
             World::Command => command::call(&self.plugins, plugin, case),
         };
         let stats = plugin.take_log().stats;
@@ -101,6 +103,7 @@ impl Subject {
             World::Admission => has("operation"),
             World::ImportFormat => has("sources"),
             World::ExportFormat => has("image"),
+            World::BuildFrontend => has("frontend"),
             World::Command => has("command"),
         };
         self.worlds.iter().copied().find(fits).ok_or_else(|| case.wrong("input.json fits nothing that plugin.toml provides"))

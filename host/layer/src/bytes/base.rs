@@ -141,7 +141,7 @@ impl Base {
             return Ok(Arc::clone(done));
         }
         let mut file = self.spool.file()?;
-        let mut plain = codec.reader(Reader::new(of)?)?;
+        let mut plain = codec.padded_reader(Reader::new(of)?)?;
         let mut buffer = vec![0; CHUNK];
         loop {
             match plain.read(&mut buffer) {

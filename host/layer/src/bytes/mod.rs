@@ -114,6 +114,19 @@ impl Bytes {
         }
     }
 
+    /// As [`Bytes::decompress`], but decoded only as far as it is read, once: what is damaged behind that does no harm.
+    ///
+    /// # Errors
+    /// As [`Bytes::decompress`].
+    pub fn decompress_as_read(&self) -> io::Result<Self> {
+        let plain = self.decompress(None)?;
+        if Arc::ptr_eq(&plain.base, &self.base) {
+            return Ok(plain);
+        }
+        let reader = Box::new(plain.reader_from_start()?);
+        Ok(Self::from_reader(reader, &self.base.spool))
+    }
+
     /// A reader of its own, from the first byte on.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ impl Reader {
     pub(crate) fn new(base: &Arc<Base>) -> io::Result<Self> {
         match &base.kind {
             Kind::Decoded { of, codec, .. } if base.kept().is_none() => match base.spool.decoder() {
-                Some(permit) => Ok(Self(Inner::Stream { plain: codec.reader(Self::new(of)?)?, _permit: permit })),
+                Some(permit) => Ok(Self(Inner::Stream { plain: codec.padded_reader(Self::new(of)?)?, _permit: permit })),
                 // Too many of them run: then this one runs now, to its end.
                 None => base.keep().map(|_| Self::at(base)),
             },

@@ -96,38 +96,19 @@ pub(crate) fn hashing() -> Worker<Hasher> {
     })
 }
 
-/// Writes what comes to `staged`, compressed.
-pub(crate) fn storing(staged: Box<dyn Staged>, codec: Option<Codec>) -> Worker<Output> {
-    Worker::spawn(move |mut chunks| {
-        let mut output = Output { staged, hasher: Hasher::new(Algorithm::Sha256) };
-        match codec {
-            None => chunks.try_for_each(|chunk| output.write_all(&chunk))?,
-            Some(codec) => {
-                let mut encoder = codec.writer(output)?;
-                chunks.try_for_each(|chunk| encoder.write_all(&chunk))?;
-                output = encoder.finish()?;
-            }
+/// Writes what comes to `staged`, compressed. That hashes what it is given, so nobody here does.
+pub(crate) fn storing(mut staged: Box<dyn Staged>, codec: Option<Codec>) -> Worker<Box<dyn Staged>> {
+    Worker::spawn(move |mut chunks| match codec {
+        None => {
+            chunks.try_for_each(|chunk| staged.write_all(&chunk))?;
+            Ok(staged)
         }
-        Ok(output)
+        Some(codec) => {
+            let mut encoder = codec.writer(staged)?;
+            chunks.try_for_each(|chunk| encoder.write_all(&chunk))?;
+            encoder.finish()
+        }
     })
-}
-
-/// Staged content and its hash.
-pub(crate) struct Output {
-    pub(crate) staged: Box<dyn Staged>,
-    pub(crate) hasher: Hasher,
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.staged.write(bytes)?;
-        self.hasher.update(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.staged.flush()
-    }
 }
 
 /// The next piece of a reader, full except at the end; empty only there.

@@ -11,7 +11,7 @@ use crate::{
     codec::CHUNK,
     layer::{
         Compression, Ended, Layer,
-        pipe::{Chunk, Output, Worker, gone, hashing, storing},
+        pipe::{Chunk, Worker, gone, hashing, storing},
     },
 };
 
@@ -20,7 +20,7 @@ pub(crate) struct Pipeline {
     buffer: Vec<u8>,
     /// Not when nothing is compressed: then both digests are one.
     plain: Option<Worker<Hasher>>,
-    store: Worker<Output>,
+    store: Worker<Box<dyn Staged>>,
     compression: Compression,
 }
 
@@ -46,12 +46,13 @@ impl Pipeline {
             // If that fails, the threads say why.
             _ = self.send_buffer();
         }
-        let Output { staged, hasher } = self.store.finish()?;
+        let staged = self.store.finish()?;
+        let (digest, size) = staged.written();
         let diff_id = match self.plain {
             Some(plain) => plain.finish()?.digest(),
-            None => hasher.digest(),
+            None => digest.clone(),
         };
-        let descriptor = Descriptor::new(self.compression.media_type(), hasher.digest(), hasher.count());
+        let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
         Ok(Ended { layer: Layer { descriptor, diff_id }, staged })
     }
 

@@ -291,6 +291,10 @@ impl Write for Full {
 }
 
 impl Staged for Full {
+    fn written(&self) -> (Digest, u64) {
+        panic!("nothing is to be committed")
+    }
+
     fn commit(self: Box<Self>, _: &Descriptor) -> Result<()> {
         panic!("nothing is to be committed")
     }
@@ -329,6 +333,10 @@ fn what_is_dropped_is_gone_at_once() {
         }
     }
     impl Staged for Held {
+        fn written(&self) -> (Digest, u64) {
+            panic!("nothing is to be committed")
+        }
+
         fn commit(self: Box<Self>, _: &Descriptor) -> Result<()> {
             Ok(())
         }

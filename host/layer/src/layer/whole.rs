@@ -39,10 +39,11 @@ fn keep(mut reader: impl Read, staged: Box<dyn Staged>, compression: Compression
             break;
         }
     }
-    let output = store.finish()?;
+    let staged = store.finish()?;
     let diff_id = plain.finish()?;
-    let descriptor = Descriptor::new(compression.media_type(), output.hasher.digest(), output.hasher.count());
-    Ok(Ended { layer: Layer { descriptor, diff_id }, staged: output.staged })
+    let (digest, size) = staged.written();
+    let descriptor = Descriptor::new(compression.media_type(), digest, size);
+    Ok(Ended { layer: Layer { descriptor, diff_id }, staged })
 }
 
 /// The digest of a tar that is checked on the way.

@@ -35,6 +35,21 @@ impl Next {
     }
 }
 
+/// How a tar's names are taken.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Rules {
+    /// Whiteouts are whiteouts.
+    pub(super) layer: bool,
+    /// `..` stays at the root.
+    pub(super) clamp: bool,
+}
+
+impl Rules {
+    fn path(self, name: &[u8]) -> Result<Vec<u8>, path::BadPath> {
+        if self.clamp { path::clamp(name) } else { path::tidy(name) }
+    }
+}
+
 /// Why a member is refused.
 pub(super) enum Fault {
     Malformed(String),
@@ -48,7 +63,7 @@ impl From<&str> for Fault {
 }
 
 /// The entry and how many bytes of content follow the header; or the member's name and what is wrong with it.
-pub(super) fn describe(header: &Header, own: u64, next: Next, layer: bool) -> Result<(Entry, u64), (Vec<u8>, Fault)> {
+pub(super) fn describe(header: &Header, own: u64, next: Next, rules: Rules) -> Result<(Entry, u64), (Vec<u8>, Fault)> {
     let Next { pax, name, link } = next;
     let pax = pax.unwrap_or_default();
     let twice = (name.is_some() && pax.path.is_some()) || (link.is_some() && pax.link.is_some());
@@ -58,14 +73,14 @@ pub(super) fn describe(header: &Header, own: u64, next: Next, layer: bool) -> Re
         if twice {
             return Err("a GNU and a PAX header name it".into());
         }
-        let path = path::tidy(&name).map_err(|why| Fault::Malformed(why.to_string()))?;
+        let path = rules.path(&name).map_err(|why| Fault::Malformed(why.to_string()))?;
         let kind = kind(header.kind(), name.ends_with(b"/"), pax.sparse)?;
         if kind != Kind::File && size != 0 {
             return Err("a link, folder or device claims to have content".into());
         }
         let link = link.or_else(|| pax.link.clone()).unwrap_or_else(|| header.text(LINK).to_vec());
-        let entry = fill(Entry { size, ..Entry::new(path, kind) }, header, pax, link)?;
-        if layer { whiteout(entry) } else { Ok(entry) }
+        let entry = fill(Entry { size, ..Entry::new(path, kind) }, header, pax, link, rules)?;
+        if rules.layer { whiteout(entry) } else { Ok(entry) }
     };
     entry().map(|entry| (entry, size)).map_err(|fault| (name.clone(), fault))
 }
@@ -90,7 +105,7 @@ fn kind(flag: u8, folder: bool, sparse: bool) -> Result<Kind, Fault> {
 }
 
 /// Adds what is left: owner, mode, time, link, device and attributes.
-fn fill(entry: Entry, header: &Header, pax: Pax, link: Vec<u8>) -> Result<Entry, Fault> {
+fn fill(entry: Entry, header: &Header, pax: Pax, link: Vec<u8>, rules: Rules) -> Result<Entry, Fault> {
     let number = |field: Field, what: &str| header.number(field).ok_or_else(|| Fault::Malformed(format!("its {what} is no number")));
     let (mtime, nanos) = match pax.mtime {
         Some(time) => time,
@@ -99,7 +114,7 @@ fn fill(entry: Entry, header: &Header, pax: Pax, link: Vec<u8>) -> Result<Entry,
     let link = match entry.kind {
         Kind::Symlink if link.is_empty() || link.len() > path::MAX => return Err("its link has no text, or too much".into()),
         Kind::Symlink => Some(link),
-        Kind::Hardlink => Some(path::tidy(&link).map_err(|why| Fault::Malformed(format!("of its link, {why}")))?),
+        Kind::Hardlink => Some(rules.path(&link).map_err(|why| Fault::Malformed(format!("of its link, {why}")))?),
         _ => None,
     };
     let half = |field| u32::try_from(number(field, "device number")?).map_err(|_| Fault::from("its device number is negative"));

@@ -13,7 +13,7 @@ use crate::{
     tar::{
         BLOCK,
         header::{Header, SIZE},
-        member::{Fault, Member, Next, describe},
+        member::{Fault, Member, Next, Rules, describe},
         padding,
         pax::Pax,
     },
@@ -29,7 +29,7 @@ const MAX_NAMES: u64 = 512 << 20;
 pub struct TarReader<R> {
     input: R,
     skip: fn(&mut R, u64) -> io::Result<()>,
-    layer: bool,
+    rules: Rules,
     unterminated: bool,
     position: u64,
     /// Of the current member's content, and of the zeros after it.
@@ -59,7 +59,7 @@ impl<R: Read> TarReader<R> {
         Self {
             input,
             skip,
-            layer: false,
+            rules: Rules::default(),
             unterminated: false,
             position: 0,
             left: 0,
@@ -81,7 +81,15 @@ impl<R: Read> TarReader<R> {
     /// Takes it for a layer: whiteouts become [`Kind::Whiteout`] and [`Kind::Opaque`].
     #[must_use]
     pub fn as_layer(mut self) -> Self {
-        self.layer = true;
+        self.rules.layer = true;
+        self
+    }
+
+    /// Takes names with `..` too: they go up a folder and stay at the root, as after `chroot`. For archives that are put into a
+    /// folder, as BuildKit and Docker read them.
+    #[must_use]
+    pub fn clamped(mut self) -> Self {
+        self.rules.clamp = true;
         self
     }
 
@@ -230,7 +238,7 @@ impl<R: Read> TarReader<R> {
 
     /// The member whose own header this is.
     fn member(&mut self, header: &Header, own: u64, next: Next) -> io::Result<Member> {
-        let (entry, size) = describe(header, own, next, self.layer).map_err(|(name, fault)| self.refuse(&name, fault))?;
+        let (entry, size) = describe(header, own, next, self.rules).map_err(|(name, fault)| self.refuse(&name, fault))?;
         self.count(1, (entry.path.len() + entry.link.as_ref().map_or(0, Vec::len)) as u64)?;
         (self.left, self.padding) = (size, padding(size));
         let end = self.position.checked_add(size).and_then(|end| end.checked_add(BLOCK));
@@ -251,7 +259,7 @@ impl<R: Read> TarReader<R> {
 
     fn cut(&self, error: io::Error) -> io::Error {
         let plain = error.kind() == io::ErrorKind::UnexpectedEof && error.get_ref().is_none();
-        if plain { self.bad("it is truncated").into() } else { error }
+        if plain { self.bad("it is truncated: unexpected EOF").into() } else { error }
     }
 
     fn bad(&self, why: &str) -> Error {

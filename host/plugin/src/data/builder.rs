@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nacre_layer::{Bytes, Compression, Ended, Entry, Layer, LayerWriter};
-use nacre_oci::{Descriptor, Error, Platform, RunConfig, Staged, Staging};
+use nacre_oci::{Descriptor, Digest, Error, Platform, RunConfig, Staged, Staging};
 
 use super::pool::Share;
 use super::watch::{Watch, Watched};
@@ -161,6 +161,10 @@ impl LayerHandle {
 
 /// The layer's bytes are moved too.
 impl Staged for Watched<Box<dyn Staged>> {
+    fn written(&self) -> (Digest, u64) {
+        self.inner.written()
+    }
+
     fn commit(self: Box<Self>, descriptor: &Descriptor) -> nacre_oci::Result<()> {
         self.inner.commit(descriptor)
     }

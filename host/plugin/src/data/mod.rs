@@ -172,7 +172,10 @@ fn answer<R>(state: &mut State, outcome: Outcome<R>) -> wasmtime::Result<Result<
         Ok(value) => Ok(Ok(value)),
         Err(Trouble::Guest(error)) => Ok(Err(error)),
         Err(Trouble::End(error)) => Err(error),
-        Err(Trouble::Host(nacre_oci::Error::Cancelled)) => bail!("cancelled"),
+        Err(Trouble::Host(nacre_oci::Error::Cancelled)) => {
+            state.failure = Some(nacre_oci::Error::Cancelled);
+            bail!("cancelled")
+        }
         Err(Trouble::Host(error)) => {
             let told = GuestError::Io(error.to_string());
             state.failure.get_or_insert(error);

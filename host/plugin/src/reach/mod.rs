@@ -18,7 +18,7 @@ use nacre_oci::{Digest, Reference};
 use url::Url;
 use wasmtime::component::Linker;
 
-use crate::capability::{Ask, Capabilities};
+use crate::capability::{Ask, Capabilities, Denied};
 use crate::data::{ImageBuilder, ImageView, Outcome, Trouble};
 use crate::state::State;
 use crate::terminal::Terminal;
@@ -83,9 +83,12 @@ impl Outside {
 
     /// Whether the plugin may do this.
     fn allowed(&self, ask: &Ask<'_>) -> Outcome<()> {
-        // The error's text goes behind a name; here it stands behind "denied: ".
-        let denied = |text: String| GuestError::Denied(text.trim_start_matches("is ").to_owned());
-        self.granted.allows(ask).map_err(|error| Trouble::Guest(denied(error.to_string())))
+        self.granted.allows(ask).map_err(|denied| Trouble::Guest(denied.into()))
+    }
+
+    /// What the plugin may do.
+    pub(crate) fn granted(&self) -> &Capabilities {
+        &self.granted
     }
 
     /// The outside, once the plugin may do this with it.
@@ -111,11 +114,18 @@ impl State {
 }
 
 /// The user's wish to end is not the plugin's business.
-fn told<T>(outcome: Result<T>) -> Outcome<T> {
+pub(crate) fn told<T>(outcome: Result<T>) -> Outcome<T> {
     outcome.map_err(|error| match error {
         GuestError::Cancelled => Trouble::Host(nacre_oci::Error::Cancelled),
         error => Trouble::Guest(error),
     })
+}
+
+/// The error's text goes behind a name; here it stands behind "denied: ".
+impl From<Denied> for GuestError {
+    fn from(denied: Denied) -> GuestError {
+        GuestError::Denied(denied.to_string().trim_start_matches("is ").to_owned())
+    }
 }
 
 /// What nacre's parts say, in a plugin's terms.

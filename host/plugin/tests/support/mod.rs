@@ -52,6 +52,11 @@ impl Sandbox {
         fs::write(folder.join("plugin.wasm"), wasm).unwrap();
     }
 
+    /// The folder of a plugin.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.0.path().join("plugins").join(name)
+    }
+
     pub(crate) fn cache(&self) -> PathBuf {
         self.0.path().join("cache")
     }

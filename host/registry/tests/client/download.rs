@@ -3,6 +3,8 @@
 use std::io::Read;
 
 use nacre_oci::{Error, Result};
+use nacre_registry::Version;
+use url::Url;
 
 use crate::{
     client,
@@ -28,6 +30,22 @@ fn redirects_are_followed_without_the_registrys_credentials() {
     let seen = fake.seen();
     assert_eq!(seen.iter().map(|one| one.target.as_str()).collect::<Vec<_>>(), ["/a/old?x=1", "/new"]);
     assert!(seen.iter().all(|one| one.header("authorization").is_empty()));
+}
+
+#[test]
+fn redirects_lead_nowhere_that_is_not_allowed() {
+    let inner = Fake::start(|_, _| Reply::new(200).body("secret"));
+    let address = inner.address.clone();
+    let outer = Fake::start(move |_, _| Reply::new(302).with("Location", format!("http://{address}/x")));
+    let url: Url = format!("http://{}/x", outer.address).parse().unwrap();
+    let port = url.port();
+    let only_outer = |url: &Url| match url.port() == port {
+        true => Ok(()),
+        false => Err(Error::Denied { what: url.to_string(), why: "not granted".into() }),
+    };
+    let denied = client(quick()).download_changed(&url, &Version::default(), &only_outer).err().unwrap();
+    assert!(matches!(denied, Error::Denied { .. }), "{denied}");
+    assert_eq!((outer.seen().len(), inner.seen().len()), (1, 0));
 }
 
 #[test]
@@ -59,4 +77,20 @@ fn what_cannot_be_had_is_said_without_secrets() {
     let secret = "http://user:hidden@127.0.0.1:1/x".parse().unwrap();
     let error = client(quick()).download(&secret).err().unwrap().to_string();
     assert!(!error.contains("hidden"), "{error}");
+}
+
+#[test]
+fn a_version_that_is_known_is_not_fetched_again() {
+    let fake = Fake::start(|seen, _| match seen.header("if-none-match") {
+        "\"2\"" => Reply::new(304),
+        _ => Reply::new(200).with("ETag", "\"2\"").with("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT").body("x"),
+    });
+    let url = format!("http://{}/file", fake.address).parse().unwrap();
+    let client = client(quick());
+    let version = client.download(&url).unwrap().version;
+    assert_eq!((version.etag.as_deref(), version.modified.as_deref()), (Some("\"2\""), Some("Tue, 14 Nov 2023 22:13:20 GMT")));
+    assert!(client.download_changed(&url, &version, &|_| Ok(())).unwrap().is_none());
+    assert_eq!(fake.seen().pop().unwrap().header("if-modified-since"), "Tue, 14 Nov 2023 22:13:20 GMT");
+    let old = nacre_registry::Version { etag: Some("\"1\"".into()), modified: None };
+    assert!(client.download_changed(&url, &old, &|_| Ok(())).unwrap().is_some());
 }

@@ -2,6 +2,7 @@
 //! official conformance suite, and then with real peers.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod conformance;
 mod discovery;
 mod harness;
 mod management;

@@ -18,7 +18,7 @@ pub(crate) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
     text.parse().map_err(|e: nacre_oci::Error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, e.into()))
 }
 
-pub(crate) fn insert(tx: &Transaction<'_>, edges: &[Edge]) -> rusqlite::Result<()> {
+pub(crate) fn insert(tx: &Connection, edges: &[Edge]) -> rusqlite::Result<()> {
     let mut insert =
         tx.prepare_cached("INSERT OR IGNORE INTO edges (parent, child, media_type, bytes, document) VALUES (?, ?, ?, ?, ?)")?;
     for Edge { parent, child } in edges {
@@ -94,6 +94,12 @@ pub(crate) fn origins(db: &Connection, content: &Digest) -> rusqlite::Result<Vec
          SELECT DISTINCT name FROM up CROSS JOIN origins ON image = d LIMIT 32",
     )?;
     select.query_map([content.to_string()], |row| row.get(0))?.collect()
+}
+
+/// Repositories that hold an image itself.
+pub(crate) fn own_origins(db: &Connection, image: &Digest) -> rusqlite::Result<Vec<String>> {
+    let mut select = db.prepare_cached("SELECT name FROM origins WHERE image = ? ORDER BY name")?;
+    select.query_map([image.to_string()], |row| row.get(0))?.collect()
 }
 
 pub(crate) fn insert_origin(tx: &Transaction<'_>, image: &Digest, name: &str) -> rusqlite::Result<()> {

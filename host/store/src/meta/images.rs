@@ -12,9 +12,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     Fault,
     edges::{self, digest},
-    references,
+    pushed, references,
 };
-use crate::{Store, now, tree};
+use crate::{
+    Store, now,
+    planted::{Bug, planted},
+    tree,
+};
 
 /// An image of the store. As in Docker since version 29, its id is the digest of its manifest or index.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,12 +53,19 @@ pub struct Image {
     pub subject: Option<Digest>,
     /// The documents that list it: a listing leaves out an image that has parents and no tag.
     pub child_of: Vec<Digest>,
+    /// Repositories that have it with other, compressed layers, by name, and its digest there.
+    pub pushed: Vec<(String, Digest)>,
 }
 
 impl Image {
     /// Whether it has no name at all.
     pub fn is_dangling(&self) -> bool {
         self.references.is_empty()
+    }
+
+    /// What a repository such as `docker.io/library/nginx` knows it by, as far as is known here (Docker's repository digest).
+    pub fn digest_in(&self, repository: &str) -> &Digest {
+        self.pushed.iter().find(|(name, _)| name == repository).map_or(&self.id, |(_, digest)| digest)
     }
 
     /// Whether it has a tag.
@@ -122,6 +133,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Image> {
         platforms: from_json(row, 12)?,
         subject: row.get_ref(13)?.as_str_or_null()?.and_then(|text| text.parse().ok()),
         child_of: Vec::new(),
+        pushed: Vec::new(),
     })
 }
 
@@ -131,7 +143,13 @@ pub(crate) fn get(db: &Connection, id: &Digest) -> rusqlite::Result<Option<Image
     let Some(mut image) = select.query_row([id.to_string()], read_row).optional()? else { return Ok(None) };
     image.references = references::of(db, id)?;
     image.child_of = edges::parents(db, id)?;
+    image.pushed = pushed::of(db, id)?;
     Ok(Some(image))
+}
+
+/// The digests of all images.
+pub(crate) fn ids(db: &Connection) -> rusqlite::Result<Vec<Digest>> {
+    db.prepare_cached("SELECT digest FROM images")?.query_map([], |row| digest(row, 0))?.collect()
 }
 
 /// All images, by digest.
@@ -144,6 +162,11 @@ pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<Image>> {
             images[at].child_of = of;
         }
     }
+    pushed::each(db, |image, name, digest| {
+        if let Ok(at) = images.binary_search_by(|held| held.id.cmp(&image)) {
+            images[at].pushed.push((name, digest));
+        }
+    })?;
     // Both lists are sorted by digest, so they are read side by side: a listing of very many images is one pass.
     let mut at = 0;
     references::each(db, |image, name| {
@@ -177,8 +200,8 @@ fn parents_of_images(db: &Connection) -> rusqlite::Result<HashMap<Digest, Vec<Di
 
 /// Deletes the image's row and names, but none of its content.
 pub(crate) fn delete(tx: &Transaction<'_>, id: &Digest) -> rusqlite::Result<()> {
-    for statement in ["DELETE FROM images WHERE digest = ?", "DELETE FROM refs WHERE image = ?", "DELETE FROM origins WHERE image = ?"] {
-        tx.prepare_cached(statement)?.execute([id.to_string()])?;
+    for (table, column) in [("images", "digest"), ("refs", "image"), ("origins", "image"), ("pushed", "image")] {
+        tx.prepare_cached(&format!("DELETE FROM {table} WHERE {column} = ?"))?.execute([id.to_string()])?;
     }
     Ok(())
 }
@@ -222,15 +245,24 @@ impl Store {
     pub fn add_tagged(&self, reference: &Reference, target: &RawManifest, acquired: Acquired) -> Result<Option<Digest>> {
         let id = &target.descriptor.digest;
         let reference = references::checked(reference, id)?;
-        self.layout.flush_blobs()?;
+        if !planted(Bug::MetadataBeforeBlobs) {
+            self.layout.flush_blobs()?;
+        }
         let lock = self.layout.lock_exclusive()?;
-        self.meta.write(&lock, |tx| {
+        if planted(Bug::TagNotTransactional) {
+            self.meta.write(&lock, |tx| Ok(references::delete(tx, [&reference])?))?;
+        }
+        let before = self.meta.write(&lock, |tx| {
             self.record(tx, target, acquired)?;
             if acquired == Acquired::Pulled {
                 edges::insert_origin(tx, id, &reference.name())?;
             }
             Ok(references::set(tx, &reference, id)?)
-        })
+        })?;
+        if planted(Bug::MetadataBeforeBlobs) {
+            self.layout.flush_blobs()?;
+        }
+        Ok(before)
     }
 
     /// Notes that images are being used, now. A power loss may take the note back.

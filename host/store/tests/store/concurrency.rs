@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nacre_oci::{Memory, Options, Select, Silent, copy};
-use nacre_store::{Acquired, Store};
+use nacre_store::{Acquired, CacheRecord, Store};
 use nacre_tests::images::{self, Recipe, layer};
 
 use crate::support::Fixture;
@@ -67,4 +67,24 @@ fn pulls_are_whole_while_another_prunes_and_removes() {
     fixture.store.apply(&fixture.store.plan(vec![]).unwrap()).unwrap();
     let df = fixture.store.df().unwrap();
     assert_eq!((df.blobs, df.partials, df.reclaimable), (df.size, 0, 0), "after a prune nothing is left that no image needs");
+}
+
+/// No command is there to remember what another has copied back.
+#[test]
+fn the_log_of_the_metadata_stays_short_over_many_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("meta.db-wal");
+    let mut longest = 0;
+    for number in 0..200_u32 {
+        let store = Store::open(dir.path()).unwrap();
+        let key = nacre_oci::Digest::of(&number.to_be_bytes());
+        let record = CacheRecord { key, layers: vec![], created: 1, last_used: 1, description: "long".repeat(4000) };
+        store.add_cache_records(std::slice::from_ref(&record)).unwrap();
+        if number % 5 == 0 {
+            store.remove_cache_records([&record]).unwrap();
+        }
+        longest = longest.max(std::fs::metadata(&log).unwrap().len());
+    }
+    assert!(longest > 500_000 && longest < 1_200_000, "{longest}");
+    assert_eq!(Store::open(dir.path()).unwrap().cache_records().unwrap().len(), 160);
 }

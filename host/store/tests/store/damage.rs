@@ -23,7 +23,7 @@ fn lost_or_damaged_metadata_is_said_and_never_taken_for_a_new_store() {
         }
         for _ in 0..2 {
             let told = refusal(&fixture);
-            assert!(told.contains(path.to_str().unwrap()) && told.contains("restore it"), "{told}");
+            assert!(told.contains(path.to_str().unwrap()) && told.contains("nacre system repair"), "{told}");
         }
     }
 }

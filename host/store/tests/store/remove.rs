@@ -1,5 +1,5 @@
 use nacre_oci::{Error, Reference};
-use nacre_store::{Acquired, Removed, removal};
+use nacre_store::{Acquired, Removed};
 use nacre_tests::images;
 
 use crate::support::{Fixture, layer_of};
@@ -62,7 +62,7 @@ fn by_id_several_names_have_to_be_forced() {
         fixture.store.untag(&name.parse().unwrap()).unwrap();
     }
     fixture.store.tag(&digest_reference, &root.digest).unwrap();
-    let preview = removal(&fixture.store.find(&id[..12]).unwrap(), false).unwrap();
+    let preview = fixture.store.removal(&id[..12], false).unwrap().1;
     let removed = fixture.store.remove(&id[..12], false).unwrap();
     assert_eq!((names(&removed).len(), removed.untagged, preview.delete), (2, preview.untag, true));
     fixture.pull(&root, &["a:1", "a:2", "b"]);

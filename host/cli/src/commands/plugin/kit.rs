@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct New {
     /// The plugin's name, with or without its publisher: acme/stars
     name: String,
-    /// What it is for: search-filter, prune-policy, import-format, export-format, admission or command
+    /// What it is for: search-filter, prune-policy, import-format, export-format, admission, build-frontend or command
     #[arg(long)]
     world: World,
     /// What it is written in: rust, python, js or c

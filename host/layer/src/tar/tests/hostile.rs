@@ -26,6 +26,14 @@ fn names_that_lead_out_are_refused_and_absolute_ones_lose_their_slash() {
 }
 
 #[test]
+fn names_that_lead_out_stay_inside_where_that_is_asked_for() {
+    let tar = Build::new().member(b'0', "../../x", b"").member(b'0', "a/../b", b"").link(b'1', "y", "../x").end();
+    let members = read(TarReader::new(tar.as_slice()).clamped()).unwrap();
+    assert_eq!(members.iter().map(|(member, _)| member.entry.name()).collect::<Vec<_>>(), ["x", "b", "y"]);
+    assert_eq!(members[2].0.entry.link.as_deref(), Some(&b"x"[..]));
+}
+
+#[test]
 fn whiteouts_of_nothing_are_refused() {
     for name in [".wh.", ".wh..", ".wh...", "a/.wh..", "a/.wh..."] {
         assert!(refused(&Build::new().member(b'0', name, b"").end()).contains("whiteout"), "{name}");

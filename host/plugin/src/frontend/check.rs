@@ -1,0 +1,220 @@
+//! What a frontend's graph may have: so many operations, and only such sources as its capabilities allow. Whether the
+//! graph makes sense is decided where it is carried out.
+
+use nacre_oci::Reference;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{BuildImage, BuildRequest};
+use crate::capability::{Ask, Capabilities, Denied, source_port};
+use crate::error::Fault;
+use crate::graph::{Definition, ImageName, Operation, Source};
+use crate::types::Platform;
+
+/// Operations that one graph may have: a hundred times the longest Dockerfile.
+const MAX_VERTICES: usize = 20_000;
+/// Bytes of one configuration.
+const MAX_CONFIG: usize = 4 << 20;
+
+/// Why a graph is refused.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// It is no answer.
+    Bad(String),
+    /// The plugin was not granted what it would take.
+    Denied(Denied),
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Fault {
+        match refusal {
+            Refusal::Bad(what) => Fault::Answer(what),
+            Refusal::Denied(denied) => Fault::Denied(denied),
+        }
+    }
+}
+
+/// The images in the order of the request's platforms, each checked.
+pub(super) fn answer(mut images: Vec<BuildImage>, request: &BuildRequest, granted: &Capabilities) -> Result<Vec<BuildImage>, Fault> {
+    if request.check {
+        return Ok(Vec::new());
+    }
+    // Without a platform of the user's, the frontend says what it is for.
+    let wanted = request.platforms.len().max(1);
+    if images.len() != wanted {
+        return Err(Fault::Answer(format!("{} images for {wanted} platforms", images.len())));
+    }
+    let mut sorted = if request.platforms.is_empty() { std::mem::take(&mut images) } else { Vec::with_capacity(wanted) };
+    for platform in &request.platforms {
+        let Some(found) = images.iter().position(|image| image.platform == *platform) else {
+            return Err(Fault::Answer(format!("no image for {}", shown(platform))));
+        };
+        sorted.push(images.swap_remove(found));
+    }
+    for image in &sorted {
+        definition(&image.definition, granted)?;
+        config(&image.config).map_err(Fault::Answer)?;
+    }
+    Ok(sorted)
+}
+
+fn shown(platform: &Platform) -> String {
+    let variant = platform.variant.as_ref().map(|variant| format!("/{variant}"));
+    format!("{}/{}{}", platform.os, platform.arch, variant.unwrap_or_default())
+}
+
+fn config(text: &str) -> Result<(), String> {
+    if text.len() > MAX_CONFIG {
+        return Err(format!("a configuration of {} bytes, more than {MAX_CONFIG}", text.len()));
+    }
+    match serde_json::from_str::<Map<String, Value>>(text) {
+        Ok(config) if config.contains_key("rootfs") => Err("a configuration with a rootfs, which is nacre's to make".into()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("a configuration that is no JSON object: {error}")),
+    }
+}
+
+/// Whether a graph is small enough and takes only what `granted` allows.
+pub(super) fn definition(definition: &Definition, granted: &Capabilities) -> Result<(), Refusal> {
+    let count = definition.vertices.len();
+    if count > MAX_VERTICES {
+        return Err(Refusal::Bad(format!("a graph of {count} operations, more than {MAX_VERTICES}")));
+    }
+    let sources = definition.vertices.iter().filter_map(|vertex| match &vertex.operation {
+        Operation::Source(source) => Some(source),
+        _ => None,
+    });
+    for source in sources {
+        match source {
+            Source::Scratch | Source::Folder(_) => {}
+            Source::Image(image) => name(&image.name, granted)?,
+            Source::Http(http) => remote(&http.url, granted)?,
+            Source::Git(git) => remote(&git.remote, granted)?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether `granted` allows the image of this name. The user's own contexts are the user's.
+pub(super) fn name(name: &ImageName, granted: &Capabilities) -> Result<(), Refusal> {
+    let ImageName::Reference(text) = name else { return Ok(()) };
+    let reference: Reference = text.parse().map_err(|error: nacre_oci::Error| Refusal::Bad(error.to_string()))?;
+    granted.allows(&Ask::Registry(reference.registry())).map_err(Refusal::Denied)
+}
+
+/// Whether `granted` allows to fetch from this place.
+pub(super) fn remote(text: &str, granted: &Capabilities) -> Result<(), Refusal> {
+    let (scheme, host, port) = place(text).ok_or_else(|| Refusal::Bad(format!("a source that is no URL: {text}")))?;
+    let port = port.or_else(|| source_port(&scheme)).unwrap_or_default();
+    granted.allows(&Ask::Source { host: &host, port, scheme: &scheme }).map_err(Refusal::Denied)
+}
+
+/// Scheme, host and port of a URL, or of `user@host:path` as git takes it.
+fn place(text: &str) -> Option<(String, String, Option<u16>)> {
+    if text.contains("://") {
+        let url = Url::parse(text).ok()?;
+        return Some((url.scheme().to_owned(), url.host_str().unwrap_or_default().to_lowercase(), url.port()));
+    }
+    let (at, _path) = text.split_once(':')?;
+    let host = at.rsplit_once('@').map_or(at, |(_, host)| host);
+    Some(("ssh".to_owned(), host.to_lowercase(), None))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::graph::{GitSource, HttpSource, ImageSource, Vertex};
+
+    fn amd64() -> Platform {
+        BuildRequest::default().build_platform
+    }
+
+    fn graph(source: Source) -> Definition {
+        let vertex = Vertex { operation: Operation::Source(source), label: String::new(), at: None, no_cache: false };
+        Definition { vertices: vec![vertex], output: 7 }
+    }
+
+    fn of_image(name: ImageName) -> Definition {
+        graph(Source::Image(ImageSource { name, platform: amd64() }))
+    }
+
+    fn http(url: &str) -> Definition {
+        graph(Source::Http(HttpSource { url: url.into(), checksum: None, name: "x".into() }))
+    }
+
+    fn git(remote: &str) -> Definition {
+        let empty = String::new();
+        let (reference, folder) = (empty.clone(), empty);
+        graph(Source::Git(GitSource { remote: remote.into(), reference, folder, keep_git_dir: false, submodules: false, checksum: None }))
+    }
+
+    fn caps(registries: &[&str], net: &[&str]) -> Capabilities {
+        let owned = |list: &[&str]| list.iter().map(|entry| (*entry).to_owned()).collect();
+        Capabilities { registries: owned(registries), net: owned(net), ..Capabilities::default() }
+    }
+
+    fn refused(graph: &Definition, granted: &Capabilities) -> String {
+        Fault::from(definition(graph, granted).unwrap_err()).to_string()
+    }
+
+    #[test]
+    fn every_image_is_of_a_granted_registry() {
+        let granted = caps(&["ghcr.io"], &[]);
+        let named = |name: &str| of_image(ImageName::Reference(name.into()));
+        assert!(definition(&named("ghcr.io/acme/app:1"), &granted).is_ok());
+        assert!(definition(&of_image(ImageName::Context("nginx".into())), &granted).is_ok());
+        let said = refused(&named("nginx"), &granted);
+        assert_eq!(said, "is not allowed to speak to the registry docker.io: it needs the capability registries = [\"docker.io\"]");
+        assert!(refused(&named("A B"), &caps(&["*"], &[])).starts_with("returned "));
+    }
+
+    #[test]
+    fn every_remote_is_on_a_granted_host() {
+        let (some, all) = (caps(&[], &["a.example"]), caps(&[], &["*"]));
+        for good in [http("https://A.example/x"), git("git@a.example:x/y.git"), git("git://a.example/x"), git("ssh://git@a.example/x")] {
+            assert!(definition(&good, &some).is_ok() && definition(&good, &all).is_ok(), "{good:?}");
+        }
+        assert!(refused(&http("http://b.example:81/"), &some).contains("net = [\"b.example:81\"]"));
+        assert!(definition(&http("http://127.0.0.1:81/"), &all).is_ok());
+        for bad in
+            [git("file:///srv/secret"), git("ext::sh -c x"), git("--upload-pack=x"), git("/srv/secret"), git("-x:y"), http("data:,x")]
+        {
+            assert!(definition(&bad, &some).is_err(), "{bad:?}");
+        }
+        for bad in [git("file:///srv/secret"), git("--upload-pack=x"), git("/srv/secret"), git("-x:y")] {
+            assert!(definition(&bad, &all).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_graph_has_a_largest_size() {
+        let vertex = graph(Source::Scratch).vertices.pop().unwrap();
+        let of = |count: usize| Definition { vertices: vec![vertex.clone(); count], output: 0 };
+        assert!(definition(&of(MAX_VERTICES), &Capabilities::default()).is_ok());
+        assert!(refused(&of(MAX_VERTICES + 1), &Capabilities::default()).contains("a graph of 20001 operations, more than 20000"));
+    }
+
+    #[test]
+    fn images_are_those_that_were_asked_for() {
+        let arm64 = Platform { arch: "arm64".into(), ..amd64() };
+        let request = BuildRequest { platforms: vec![arm64.clone(), amd64()], ..BuildRequest::default() };
+        let image = |platform: Platform, config: &str| BuildImage { platform, definition: graph(Source::Scratch), config: config.into() };
+        let answered = |images| answer(images, &request, &Capabilities::default());
+        let sorted = answered(vec![image(amd64(), "{}"), image(arm64.clone(), "{}")]).unwrap();
+        assert_eq!(sorted[0].platform, arm64);
+        for (images, why) in [
+            (Vec::new(), "0 images for 2 platforms"),
+            (vec![image(amd64(), "{}"), image(amd64(), "{}")], "no image for linux/arm64"),
+            (vec![image(amd64(), "{}"), image(arm64.clone(), "[]")], "no JSON object"),
+            (vec![image(amd64(), "{}"), image(arm64, "{\"rootfs\":1}")], "with a rootfs"),
+        ] {
+            let said = answered(images).unwrap_err().to_string();
+            assert!(said.contains(why), "{said}");
+        }
+        let unasked = BuildRequest { platforms: Vec::new(), ..BuildRequest::default() };
+        let answered = |images| answer(images, &unasked, &Capabilities::default());
+        assert_eq!(answered(vec![image(amd64(), "{}")]).unwrap().len(), 1);
+        assert!(answered(Vec::new()).unwrap_err().to_string().contains("0 images for 1 platforms"));
+    }
+}
