@@ -70,7 +70,7 @@ impl Backend {
 
     fn all(&self) -> Result<Vec<Summary>> {
         let store = self.context.store()?;
-        policy::summaries(&store, &policy::images(&store)?)
+        Ok(policy::summaries(&store.survey()?))
     }
 
     fn begin(&mut self) -> Result<ImageBuilder> {

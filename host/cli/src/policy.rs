@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use nacre_plugin::{Action, Hit, Kv, Pick, Plugin, Plugins, Summary};
-use nacre_store::{CacheRecord, Decision, Image, Kept, Store};
+use nacre_store::{CacheRecord, Decision, Image, Kept, Survey};
 
 use crate::context::Context;
 
@@ -94,11 +94,11 @@ pub(crate) struct Verdicts {
 }
 
 /// Asks every policy about every image. An image goes only if all of them say so; if they differ in what to do, the milder wins.
-pub(crate) fn decide(context: &Context, store: &Store, policies: &[Policy]) -> Result<Verdicts> {
+pub(crate) fn decide(context: &Context, survey: &Survey, policies: &[Policy]) -> Result<Verdicts> {
     let plugins = context.plugins()?;
     let found = policies.iter().map(|policy| Ok((policy, plugins.prune_policy(&policy.name)?))).collect::<Result<Vec<_>>>()?;
-    let images = images(store)?;
-    let summaries = summaries(store, &images)?;
+    let images = heard_of(survey);
+    let summaries = summaries(survey);
     let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
     let mut votes: Vec<Vec<Vote>> = images.iter().map(|_| Vec::new()).collect();
     for (policy, plugin) in found {
@@ -196,13 +196,14 @@ fn count(image: &Image, votes: &[Vote], verdicts: &mut Verdicts) {
 }
 
 /// The images that plugins hear of: those that are only a part of another are left out.
-pub(crate) fn images(store: &Store) -> Result<Vec<Image>> {
-    Ok(store.images()?.into_iter().filter(|image| image.child_of.is_empty() || image.is_tagged()).collect())
+fn heard_of(survey: &Survey) -> Vec<&Image> {
+    survey.images().iter().filter(|image| image.child_of.is_empty() || image.is_tagged()).collect()
 }
 
 /// What plugins are told of images.
-pub(crate) fn summaries(store: &Store, images: &[Image]) -> Result<Vec<Summary>> {
-    let (in_use, sizes) = (store.in_use()?, store.shared_sizes(images)?);
+pub(crate) fn summaries(survey: &Survey) -> Vec<Summary> {
+    let images = heard_of(survey);
+    let sizes = survey.sizes(images.iter().map(|image| &image.id));
     let seconds = |at: i64| u64::try_from(at).unwrap_or_default();
     let summary = |image: &Image, shared: u64| Summary {
         id: image.id.to_string(),
@@ -215,12 +216,12 @@ pub(crate) fn summaries(store: &Store, images: &[Image]) -> Result<Vec<Summary>>
         last_used: image.last_used.map(seconds),
         size: image.size,
         shared,
-        in_use: in_use.contains(&image.id),
+        in_use: survey.is_in_use(&image.id),
         pinned: image.pinned,
         labels: image.labels.iter().map(|(key, value)| Kv::new(key, value)).collect(),
         platforms: image.platforms.iter().filter(|(_, present)| *present).map(|(platform, _)| plugin_platform(platform)).collect(),
     };
-    Ok(images.iter().zip(sizes).map(|(image, size)| summary(image, size.shared)).collect())
+    images.into_iter().zip(sizes).map(|(image, size)| summary(image, size.shared)).collect()
 }
 
 pub(crate) fn plugin_platform(platform: &nacre_oci::Platform) -> nacre_plugin::Platform {

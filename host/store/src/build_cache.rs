@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use nacre_oci::{Descriptor, Digest, Result};
 use rusqlite::params;
 
-use crate::{Applied, Store, lease, meta::cache, now, prune::sweep_edges};
+use crate::{Applied, Store, lease, meta::cache, now, prune::sweep};
 
 /// How much later a use must be to be noted, in seconds: noting costs more than looking up.
 const NOTEWORTHY: i64 = 60;
@@ -129,10 +129,9 @@ impl Store {
     /// # Errors
     /// If the store cannot be written.
     pub fn remove_cache_records<'a>(&self, records: impl IntoIterator<Item = &'a CacheRecord>) -> Result<Applied> {
-        self.layout.make_room();
+        let _room = self.make_room();
         let lock = self.layout.lock_exclusive()?;
         let leased = lease::sweep(&self.layout, &lock)?;
-        let present = self.layout.list_blobs()?;
         let (mut applied, garbage) = self.meta.write(&lock, |tx| {
             let mut applied = Applied::default();
             for record in records {
@@ -141,12 +140,11 @@ impl Store {
                     applied.deleted.push(record.key.clone());
                 }
             }
-            let reached = sweep_edges(tx, &leased)?;
-            let garbage: BTreeSet<&Digest> = present.keys().filter(|digest| !reached.contains(*digest)).collect();
+            let garbage = sweep(tx, &self.layout, &leased)?;
             Ok((applied, garbage))
         })?;
         applied.blobs = garbage.len() as u64;
-        applied.reclaimed = self.layout.delete_blobs(&lock, garbage)?;
+        applied.reclaimed = self.layout.delete_blobs(&lock, &garbage)?;
         Ok(applied)
     }
 }

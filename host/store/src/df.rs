@@ -1,10 +1,10 @@
 //! Where the bytes under the root are.
 
-use std::{collections::HashSet, fs};
+use std::fs;
 
-use nacre_oci::{Digest, Result};
+use nacre_oci::Result;
 
-use crate::{Image, Store, Users, layout::read_dir};
+use crate::{Image, Store, Survey, Users, layout::read_dir};
 
 /// Every byte of the store's files, but for the trees and containers of sandboxes: these can belong to other users, so that
 /// only a sandbox can measure them.
@@ -30,7 +30,7 @@ pub struct Df {
     /// The bytes of those of them that no image and no running command needs: what emptying the build cache would free.
     pub cache_reclaimable: u64,
     /// How many blobs there are.
-    pub blob_count: usize,
+    pub blob_count: u64,
     /// The bytes of all blobs.
     pub blobs: u64,
     /// The bytes of partial downloads, uploads and leases.
@@ -54,27 +54,26 @@ impl Store {
     /// # Errors
     /// If the store cannot be read.
     pub fn df(&self) -> Result<Df> {
-        let snapshot = self.snapshot()?;
-        let named: Vec<_> = snapshot.images.iter().filter(|image| !image.is_dangling()).collect();
-        let stays = |image: &&Image| !image.is_dangling() || image.pinned || snapshot.usage.users.contains_key(&image.id);
-        let kept = snapshot.images.iter().filter(stays).map(|image| &image.id);
-        let size_of = |reached: &HashSet<Digest>| -> u64 {
-            snapshot.blobs.iter().filter(|(digest, _)| reached.contains(digest)).map(|(_, size)| size).sum()
-        };
-        let blobs = snapshot.blobs.values().sum();
-        let users = || snapshot.usage.users.values();
-        let others = snapshot.graph.reach(snapshot.images.iter().map(|image| &image.id).chain(snapshot.usage.roots()));
+        let Survey { images, contents, usage, cached, .. } = &self.survey()?;
+        let stays = |image: &&Image| !image.is_dangling() || image.pinned || usage.users.contains_key(&image.id);
+        let ids = || images.iter().map(|image| &image.id);
+        let kept = images.iter().filter(stays).map(|image| &image.id);
+        let kept = contents.reach(kept.chain(usage.roots()).chain(cached));
+        let (of_images, of_cache, others) = (contents.reach(ids()), contents.reach(cached), contents.reach(ids().chain(usage.roots())));
+        let size_of = |test: &dyn Fn(usize) -> bool| contents.present(test).1;
+        let (blob_count, blobs) = contents.present(|_| true);
+        let users = || usage.users.values();
         let mut df = Df {
-            images: snapshot.images.len(),
-            active: named.len(),
-            size: size_of(&snapshot.graph.reach(snapshot.images.iter().map(|image| &image.id))),
-            reclaimable: blobs - size_of(&snapshot.graph.reach(kept.chain(snapshot.usage.roots()).chain(&snapshot.cached))),
+            images: images.len(),
+            active: images.iter().filter(|image| !image.is_dangling()).count(),
+            size: size_of(&|content| of_images.has(content)),
+            reclaimable: size_of(&|content| !kept.has(content)),
             containers: users().map(Users::count).sum(),
             running: users().map(|users| users.running.len()).sum(),
             cache_records: self.cache_count()?,
-            cache: size_of(&snapshot.cached),
-            cache_reclaimable: size_of(&snapshot.cached.difference(&others).cloned().collect()),
-            blob_count: snapshot.blobs.len(),
+            cache: size_of(&|content| of_cache.has(content)),
+            cache_reclaimable: size_of(&|content| of_cache.has(content) && !others.has(content)),
+            blob_count,
             blobs,
             partials: files(&self.layout.ingest())?,
             ..Df::default()

@@ -13,6 +13,7 @@ use std::{
     sync::Arc,
 };
 
+use rustix::fs::{FallocateFlags, fallocate};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::planted::{Bug, planted};
@@ -131,6 +132,12 @@ impl Disk {
     pub(crate) fn truncate(&self, file: &File, path: &Path, len: u64) -> io::Result<()> {
         self.before(Change::Truncate(path, len))?;
         file.set_len(len)
+    }
+
+    /// Gives a file at least this length, with room for it on the disk.
+    pub(crate) fn allocate(&self, file: &File, path: &Path, len: u64) -> io::Result<()> {
+        self.before(Change::Truncate(path, len))?;
+        Ok(fallocate(file, FallocateFlags::empty(), 0, len)?)
     }
 
     pub(crate) fn set_mode(&self, file: &File, path: &Path, mode: u32) -> io::Result<()> {

@@ -7,7 +7,6 @@ use std::{
 };
 
 use nacre_oci::{Algorithm, Digest, Error, Result};
-use rustix::fs::statvfs;
 
 use crate::{
     disk::Disk,
@@ -16,10 +15,7 @@ use crate::{
 
 pub(crate) const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
 /// What may stand in a root whose making was interrupted, or in which plugins were installed before.
-const OWN: [&str; 9] = ["oci-layout", "blobs", "ingest", "lock", "meta.db", "meta.db-wal", "meta.db-shm", "cache", "plugins"];
-
-/// The bytes that a removal may need.
-const ROOM: u64 = 1 << 20;
+const OWN: [&str; 10] = ["oci-layout", "blobs", "ingest", "lock", "meta.db", "meta.db-wal", "meta.db-shm", "cache", "plugins", "reserve"];
 
 /// The paths under one root.
 #[derive(Clone)]
@@ -62,6 +58,7 @@ impl Layout {
             }
         }
         self.root.parent().map_or(Ok(()), |parent| self.flush_dir(parent))?;
+        self.keep_reserve();
         // Last, once all else is there for good: whoever finds it takes the store for made.
         self.make_dir(&self.uploads())
     }
@@ -129,14 +126,9 @@ impl Layout {
         self.root.join("meta.db")
     }
 
-    /// Where the disk is full, deletes what is made anew when it is needed: whatever removes something else has to write to
-    /// the metadata's log first.
-    pub(crate) fn make_room(&self) {
-        let Ok(disk) = statvfs(&*self.root) else { return };
-        if disk.f_blocks > 0 && disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM {
-            // What stays takes no more than before.
-            let _ = self.disk.remove_tree(&self.root.join("cache"));
-        }
+    /// A file of nothing, given up when the disk is full.
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.root.join("reserve")
     }
 
     /// Keeps every other writer and every leaser out: for transactions and deletions.

@@ -32,11 +32,6 @@ impl Graph {
         self.children.keys()
     }
 
-    /// Each document with what it lists.
-    pub(crate) fn documents(&self) -> impl Iterator<Item = (&Digest, &[Descriptor])> {
-        self.children.iter().map(|(parent, children)| (parent, &children[..]))
-    }
-
     pub(crate) fn edges(&self) -> impl Iterator<Item = &Descriptor> {
         self.children.values().flatten()
     }

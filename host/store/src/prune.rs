@@ -1,16 +1,18 @@
 //! Pruning: decisions about images become a plan, which can be shown, saved, and applied.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use nacre_oci::{Digest, Error, Reference, Result};
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Image, Store, ingest, lease,
-    mark::Graph,
+    Image, Store, Survey,
+    contents::Contents,
+    ingest,
+    layout::Layout,
+    lease,
     meta::{Fault, cache, containers, edges, images, references},
-    now,
     planted::{Bug, planted},
     usage::Usage,
 };
@@ -113,35 +115,22 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// The store's state, as far as a plan depends on it.
-pub(crate) struct Snapshot {
-    pub(crate) images: Vec<Image>,
-    pub(crate) graph: Graph,
-    pub(crate) usage: Usage,
-    /// What the build cache has.
-    pub(crate) cached: HashSet<Digest>,
-    pub(crate) blobs: BTreeMap<Digest, u64>,
-    /// The bytes of abandoned downloads.
-    pub(crate) abandoned: u64,
-}
-
 /// Turns decisions into a plan. Of several about one image the last counts.
-pub(crate) fn plan(snapshot: &Snapshot, decisions: Vec<Decision>, now: i64) -> Plan {
+pub(crate) fn plan(survey: &Survey, decisions: Vec<Decision>, now: i64) -> Plan {
     let decided: HashMap<Digest, Decision> = decisions.into_iter().map(|one| (one.image.clone(), one)).collect();
     let mut plan = Plan { version: PLAN_VERSION, created_at: now, items: Vec::new(), kept: Vec::new(), bytes: 0, blobs: 0 };
-    for image in &snapshot.images {
+    for image in &survey.images {
         let Some(decision) = decided.get(&image.id) else { continue };
-        match obstacle(image, decision.action, &snapshot.usage) {
+        match obstacle(image, decision.action, &survey.usage) {
             Some(reason) => plan.kept.push(Kept { image: image.id.clone(), names: image.references.clone(), reason }),
             None => plan.items.push(item(image, decision.action, &decision.reason, &decision.policy)),
         }
     }
-    let deleted = add_left_over(snapshot, &mut plan);
-    let roots = snapshot.images.iter().map(|image| &image.id).filter(|id| !deleted.contains(id));
-    let reached = snapshot.graph.reach(roots.chain(snapshot.usage.roots()).chain(&snapshot.cached));
-    let garbage = || snapshot.blobs.iter().filter(|(digest, _)| !reached.contains(digest));
-    plan.bytes = garbage().map(|(_, size)| size).sum::<u64>() + snapshot.abandoned;
-    plan.blobs = garbage().count() as u64;
+    let deleted = add_left_over(survey, &mut plan);
+    let roots = survey.images.iter().map(|image| &image.id).filter(|id| !deleted.contains(id));
+    let reached = survey.contents.reach(roots.chain(survey.usage.roots()).chain(&survey.cached));
+    (plan.blobs, plan.bytes) = survey.contents.present(|content| !reached.has(content));
+    plan.bytes += survey.abandoned;
     plan
 }
 
@@ -151,16 +140,16 @@ fn item(image: &Image, action: Action, reason: &str, policy: &str) -> Item {
 }
 
 /// Adds what came only as a part of images that go, and returns all images that go.
-fn add_left_over(snapshot: &Snapshot, plan: &mut Plan) -> HashSet<Digest> {
+fn add_left_over(survey: &Survey, plan: &mut Plan) -> HashSet<Digest> {
     let mut deleted: HashSet<Digest> = plan.items.iter().filter(|i| i.action == Action::Delete).map(|i| i.image.clone()).collect();
     let mentioned: HashSet<Digest> = plan.items.iter().map(|i| &i.image).chain(plan.kept.iter().map(|k| &k.image)).cloned().collect();
     // An index may list an index, so until nothing more is found.
     loop {
         let goes = |image: &&Image| {
-            let decided = mentioned.contains(&image.id) || deleted.contains(&image.id) || snapshot.usage.of(&image.id).is_some();
+            let decided = mentioned.contains(&image.id) || deleted.contains(&image.id) || survey.usage.of(&image.id).is_some();
             !decided && image.is_left_over(&deleted)
         };
-        let more: Vec<&Image> = snapshot.images.iter().filter(goes).collect();
+        let more: Vec<&Image> = survey.images.iter().filter(goes).collect();
         if more.is_empty() {
             return deleted;
         }
@@ -189,7 +178,7 @@ impl Store {
     /// # Errors
     /// If the store cannot be read.
     pub fn plan(&self, decisions: Vec<Decision>) -> Result<Plan> {
-        Ok(plan(&self.snapshot()?, decisions, now()))
+        Ok(self.survey()?.plan(decisions))
     }
 
     /// Carries a plan out, except where an image has been tagged anew, used, pinned or removed since. Also deletes
@@ -202,12 +191,11 @@ impl Store {
             let what = format!("a prune plan of version {}", plan.version);
             return Err(Error::Unsupported { what, why: format!("this nacre knows version {PLAN_VERSION}; make the plan anew") });
         }
-        self.layout.make_room();
+        let _room = self.make_room();
         let lock = self.layout.lock_exclusive()?;
         let leased = lease::sweep(&self.layout, &lock)?;
         // Before the metadata is written, so that this works on a full disk.
         let freed = ingest::sweep(&self.layout, &lock)?;
-        let present = self.layout.list_blobs()?;
         if planted(Bug::BlobsBeforeMetadata) {
             let going: HashSet<&Digest> = plan.items.iter().map(|item| &item.image).collect();
             self.layout.delete_blobs(&lock, going)?;
@@ -218,23 +206,12 @@ impl Store {
             for item in &plan.items {
                 apply_item(tx, item, &usage, &mut applied)?;
             }
-            let reached = sweep_edges(tx, &usage.leased)?;
-            let garbage: BTreeSet<&Digest> = present.keys().filter(|digest| !reached.contains(*digest)).collect();
+            let garbage = sweep(tx, &self.layout, &usage.leased)?;
             Ok((applied, garbage))
         })?;
         applied.blobs = garbage.len() as u64;
-        applied.reclaimed = freed + self.layout.delete_blobs(&lock, garbage)?;
+        applied.reclaimed = freed + self.layout.delete_blobs(&lock, &garbage)?;
         Ok(applied)
-    }
-
-    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
-        let leased = lease::living(&self.layout)?;
-        let (images, graph, cached, usage) = self.meta.read(|db| {
-            let usage = Usage::read(&self.layout, db, leased)?;
-            Ok((images::all(db)?, edges::graph(db)?, cache::blobs(db)?, usage))
-        })?;
-        let abandoned = ingest::abandoned_bytes(&self.layout)?;
-        Ok(Snapshot { images, graph, usage, cached, blobs: self.layout.list_blobs()?, abandoned })
     }
 }
 
@@ -271,13 +248,13 @@ fn changed(image: Option<&Image>, item: &Item, usage: &Usage) -> Option<String> 
     usage.of(&image.id).or_else(|| if image.uses == item.uses { None } else { since("used") })
 }
 
-/// Deletes the edges of documents that nothing needs, and returns everything that is needed.
-pub(crate) fn sweep_edges(tx: &Transaction<'_>, leased: &HashSet<Digest>) -> Result<HashSet<Digest>, Fault> {
-    let graph = edges::graph(tx)?;
+/// Deletes the edges of documents that nothing needs, and returns the blobs that nothing needs, to be deleted afterwards.
+pub(crate) fn sweep(tx: &Transaction<'_>, layout: &Layout, leased: &HashSet<Digest>) -> Result<Vec<Digest>, Fault> {
+    let contents = Contents::read(tx, layout)?;
     let roots = images::ids(tx)?;
     let cached = if planted(Bug::CacheForgotten) { HashSet::new() } else { cache::blobs(tx)? };
     let run = if planted(Bug::ContainersForgotten) { HashSet::new() } else { containers::manifests(tx)? };
-    let reached = graph.reach(roots.iter().chain(leased).chain(&cached).chain(&run));
-    edges::delete_of(tx, graph.parents().filter(|parent| !reached.contains(*parent)))?;
-    Ok(reached)
+    let reached = contents.reach(roots.iter().chain(leased).chain(&cached).chain(&run));
+    edges::delete_of(tx, &contents.unreached_documents(&reached))?;
+    Ok(contents.unreached(&reached))
 }

@@ -126,7 +126,7 @@ impl Store {
     /// # Errors
     /// As [`Store::removal`]; then nothing has changed.
     pub fn remove(&self, text: &str, force: bool) -> Result<Removed> {
-        self.layout.make_room();
+        let _room = self.make_room();
         let lock = self.layout.lock_exclusive()?;
         let leased = lease::sweep(&self.layout, &lock)?;
         let (mut removed, orphans) = self.meta.write(&lock, |tx| {

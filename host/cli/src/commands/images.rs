@@ -1,10 +1,10 @@
 mod tree;
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
-use nacre_oci::{Digest, Reference};
+use nacre_oci::{Digest, Platform, Reference};
 use nacre_store::{Image, Sizes, Store, Users};
 
 use crate::{
@@ -65,6 +65,31 @@ const COLUMNS: &Columns = &[
 
 const RAW: &str = "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
 
+/// What is shown of an image. There may be very many, so nothing else of them is kept.
+struct Listed {
+    id: Digest,
+    /// Those that pass every filter.
+    names: Vec<Reference>,
+    created: Option<i64>,
+    last_used: Option<i64>,
+    pinned: bool,
+    size: u64,
+    platforms: Arc<[(Platform, bool)]>,
+    /// As [`Image::pushed`].
+    pushed: Vec<(String, Digest)>,
+}
+
+impl Listed {
+    fn new(image: Image, names: Vec<Reference>) -> Self {
+        let Image { id, created, last_used, pinned, size, platforms, pushed, .. } = image;
+        Self { id, names, created, last_used, pinned, size, platforms, pushed }
+    }
+
+    fn digest_in(&self, repository: &str) -> &Digest {
+        self.pushed.iter().find(|(name, _)| name == repository).map_or(&self.id, |(_, digest)| digest)
+    }
+}
+
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let store = context.store()?;
     let images = chosen(&store, args)?;
@@ -80,21 +105,20 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let sizes = sizes(&store, args, &images)?;
     let users = if format.uses("Containers") { store.users()? } else { HashMap::new() };
     let look = Look::new(args, &format, only_ids, users);
-    let rows = images.iter().enumerate().flat_map(|(n, (image, names))| rows(&look, image, names, sizes.get(n)));
+    let rows = images.iter().enumerate().flat_map(|(n, image)| rows(&look, image, sizes.get(n)));
     context.write(&format.render(COLUMNS, rows)?)
 }
 
 /// What each image shares. That costs a walk over everything: only where a template asks for it.
-fn sizes(store: &Store, args: &Args, images: &[(Image, Vec<Reference>)]) -> Result<Vec<Sizes>> {
+fn sizes(store: &Store, args: &Args, images: &[Listed]) -> Result<Vec<Sizes>> {
     if !["SharedSize", "UniqueSize", "json"].iter().any(|field| args.format.contains(field)) {
         return Ok(Vec::new());
     }
-    let images: Vec<Image> = images.iter().map(|(image, _)| image.clone()).collect();
-    Ok(store.shared_sizes(&images)?)
+    Ok(store.survey()?.sizes(images.iter().map(|image| &image.id)))
 }
 
-/// The images that pass every filter, newest first, with those of their names that do.
-fn chosen(store: &Store, args: &Args) -> Result<Vec<(Image, Vec<Reference>)>> {
+/// The images that pass every filter, newest first.
+fn chosen(store: &Store, args: &Args) -> Result<Vec<Listed>> {
     let mut filters = args.filter.clone();
     filters.extend(args.name.iter().map(|name| format!("reference={name}")));
     let filters = Filters::parse(&filters)?;
@@ -102,23 +126,25 @@ fn chosen(store: &Store, args: &Args) -> Result<Vec<(Image, Vec<Reference>)>> {
     let window = Window::new(store, &filters)?;
     let (dangling, pinned) = (filters.flag("dangling")?, filters.flag("pinned")?);
     let by_name = filters.values("reference").next().is_some();
-    let mut chosen = Vec::new();
-    for mut image in store.images()? {
+    let (mut chosen, mut failed) = (Vec::new(), Ok(()));
+    store.each_image(|mut image| {
         let listed = args.all || dangling == Some(true) || (!image.is_dangling() && (image.is_tagged() || image.child_of.is_empty()));
         let passes = dangling.is_none_or(|wanted| wanted == image.is_dangling()) && pinned.is_none_or(|wanted| wanted == image.pinned);
         if !listed || !passes || !window.contains(&image) || !filters.labels_pass(&image.labels) {
-            continue;
+            return;
         }
         let names = shown_names(std::mem::take(&mut image.references))
             .into_iter()
             .filter_map(|name| filters.reference_passes(&name).map(|ok| ok.then_some(name)).transpose());
-        let names = names.collect::<Result<Vec<_>>>()?;
-        if !by_name || !names.is_empty() {
-            chosen.push((image, names));
+        match names.collect::<Result<Vec<_>>>() {
+            Ok(names) if by_name && names.is_empty() => {}
+            Ok(names) => chosen.push(Listed::new(image, names)),
+            Err(error) => failed = Err(error),
         }
-    }
+    })?;
+    failed?;
     // They come in order of their digests, which stays among those of one time.
-    chosen.sort_by_cached_key(|(image, _)| Reverse(image.created));
+    chosen.sort_by_cached_key(|image| Reverse(image.created));
     Ok(chosen)
 }
 
@@ -151,18 +177,18 @@ impl Window {
 }
 
 /// The rows of an image, one for each name.
-fn rows(look: &Look, image: &Image, names: &[Reference], shares: Option<&Sizes>) -> Vec<Vec<Cell>> {
+fn rows(look: &Look, image: &Listed, shares: Option<&Sizes>) -> Vec<Vec<Cell>> {
     if look.only_ids {
         return vec![look.row(image, ["", "", ""], shares)];
     }
-    if names.is_empty() {
+    if image.names.is_empty() {
         return vec![look.row(image, ["<none>"; 3], shares)];
     }
     let row = |name: &Reference| {
         let digest = image.digest_in(&name.name()).to_string();
         look.row(image, [&name.familiar_name(), name.tag().unwrap_or("<none>"), &digest], shares)
     };
-    names.iter().map(row).collect()
+    image.names.iter().map(row).collect()
 }
 
 /// What all rows have in common.
@@ -183,7 +209,7 @@ impl Look {
         Self { now: Timestamp::now().as_second(), zone: TimeZone::system(), no_trunc: args.no_trunc, only_ids, used, users }
     }
 
-    fn row(&self, image: &Image, [repository, tag, digest]: [&str; 3], shares: Option<&Sizes>) -> Vec<Cell> {
+    fn row(&self, image: &Listed, [repository, tag, digest]: [&str; 3], shares: Option<&Sizes>) -> Vec<Cell> {
         let share = |part: fn(&Sizes) -> u64| shares.map_or_else(|| "N/A".to_owned(), |sizes| size(part(sizes)));
         let value = |column: &str| match column {
             "Repository" => repository.to_owned(),
@@ -210,7 +236,7 @@ impl Look {
     }
 }
 
-fn present(image: &Image) -> String {
+fn present(image: &Listed) -> String {
     let present = image.platforms.iter().filter(|(_, present)| *present).map(|(platform, _)| platform.to_string());
     present.collect::<Vec<_>>().join(",")
 }

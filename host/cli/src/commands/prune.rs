@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use jiff::tz::TimeZone;
 use nacre_oci::{Digest, Reference};
 use nacre_plugin::Kv;
-use nacre_store::{Action, Applied, Decision, Image, Item, Kept, Plan, Store};
+use nacre_store::{Action, Applied, Decision, Image, Item, Kept, Plan, Store, Survey};
 
 use crate::{
     admission::Admission,
@@ -71,31 +71,38 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
 }
 
 fn make_plan(context: &Context, args: &Args, store: &Store) -> Result<Plan> {
-    let verdicts = policy::decide(context, store, &policies(context, args)?)?;
+    let survey = store.survey()?;
+    let verdicts = policy::decide(context, &survey, &policies(context, args)?)?;
     let mut denied = Vec::new();
     let admission = Admission::new(context)?;
     let mut decisions = verdicts.decisions;
     if admission.applies() {
-        decisions = decide_again(store, &admission, decisions, &mut denied)?;
+        decisions = decide_again(store, &survey, &admission, decisions, &mut denied);
     }
-    let mut plan = store.plan(decisions)?;
+    let mut plan = survey.plan(decisions);
     plan.kept.extend(verdicts.kept.into_iter().chain(denied));
     Ok(plan)
 }
 
 /// The decisions that no admission rule denies.
-fn decide_again(store: &Store, admission: &Admission<'_>, decisions: Vec<Decision>, denied: &mut Vec<Kept>) -> Result<Vec<Decision>> {
-    let images: HashMap<Digest, Image> = store.images()?.into_iter().map(|image| (image.id.clone(), image)).collect();
+fn decide_again(
+    store: &Store,
+    survey: &Survey,
+    admission: &Admission<'_>,
+    decisions: Vec<Decision>,
+    denied: &mut Vec<Kept>,
+) -> Vec<Decision> {
+    let images: HashMap<&Digest, &Image> = survey.images().iter().map(|image| (&image.id, image)).collect();
     let (denials, goes): (Vec<_>, Vec<_>) = decisions
         .into_iter()
         .map(|decision| {
-            let image = images.get(&decision.image);
+            let image = images.get(&decision.image).copied();
             let denial = image.and_then(|image| Some((image, admission.removal(store, image, &image.references)?)));
             (denial.map(|(image, why)| kept(&image.id, &image.references, why)), decision)
         })
         .partition(|(denial, _)| denial.is_some());
     denied.extend(denials.into_iter().filter_map(|(denial, _)| denial));
-    Ok(goes.into_iter().map(|(_, decision)| decision).collect())
+    goes.into_iter().map(|(_, decision)| decision).collect()
 }
 
 /// A plan that was made before, without what an admission rule denies now.

@@ -38,6 +38,16 @@ pub(crate) fn delete_of<'a>(tx: &Transaction<'_>, parents: impl IntoIterator<Ite
     parents.into_iter().try_for_each(|parent| delete.execute([parent.to_string()]).map(drop))
 }
 
+/// Shows all edges, one document's after the other's: the digests of the parent and the child as text, and the child's bytes.
+pub(crate) fn each(db: &Connection, mut show: impl FnMut(&str, &str, u64)) -> rusqlite::Result<()> {
+    let mut select = db.prepare_cached("SELECT parent, child, bytes FROM edges ORDER BY parent")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        show(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, row.get::<_, i64>(2)?.cast_unsigned());
+    }
+    Ok(())
+}
+
 /// All edges.
 pub(crate) fn graph(db: &Connection) -> rusqlite::Result<Graph> {
     let mut graph = Graph::default();

@@ -1,8 +1,8 @@
 //! Images: every manifest or index that is kept for its own sake, with a name or dangling.
 
 use std::{
-    cmp::Ordering,
     collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
 };
 
 use nacre_oci::{Descriptor, Digest, Document, Error, MAX_MANIFEST, Platform, RawManifest, Reference, Result};
@@ -48,7 +48,7 @@ pub struct Image {
     /// The config's labels.
     pub labels: BTreeMap<String, String>,
     /// What it runs on, in the index's order, and whether all of that is present. Attestations are left out.
-    pub platforms: Vec<(Platform, bool)>,
+    pub platforms: Arc<[(Platform, bool)]>,
     /// The manifest that this one is about.
     pub subject: Option<Digest>,
     /// The documents that list it: a listing leaves out an image that has parents and no tag.
@@ -111,8 +111,21 @@ fn from_json<T: DeserializeOwned + Default>(row: &Row<'_>, column: usize) -> rus
     serde_json::from_str(text).map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, e.into()))
 }
 
+/// What was read of the column already: of very many images most run on the same.
+type Platforms = HashMap<Box<str>, Arc<[(Platform, bool)]>>;
+
+fn platforms(row: &Row<'_>, column: usize, known: &mut Platforms) -> rusqlite::Result<Arc<[(Platform, bool)]>> {
+    let text = row.get_ref(column)?.as_str()?;
+    if let Some(platforms) = known.get(text) {
+        return Ok(Arc::clone(platforms));
+    }
+    let platforms: Arc<[_]> = from_json::<Vec<_>>(row, column)?.into();
+    known.insert(text.into(), Arc::clone(&platforms));
+    Ok(platforms)
+}
+
 /// The row alone: names and parents are filled in by the caller.
-fn read_row(row: &Row<'_>) -> rusqlite::Result<Image> {
+fn read_row(row: &Row<'_>, known: &mut Platforms) -> rusqlite::Result<Image> {
     let id = digest(row, 0)?;
     let mut descriptor = Descriptor::new(row.get::<_, String>(1)?, id.clone(), row.get::<_, i64>(2)?.cast_unsigned());
     descriptor.artifact_type = row.get(14)?;
@@ -130,7 +143,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Image> {
         pinned: row.get(9)?,
         size: row.get::<_, i64>(10)?.cast_unsigned(),
         labels: from_json(row, 11)?,
-        platforms: from_json(row, 12)?,
+        platforms: platforms(row, 12, known)?,
         subject: row.get_ref(13)?.as_str_or_null()?.and_then(|text| text.parse().ok()),
         child_of: Vec::new(),
         pushed: Vec::new(),
@@ -140,7 +153,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Image> {
 /// One image, whole.
 pub(crate) fn get(db: &Connection, id: &Digest) -> rusqlite::Result<Option<Image>> {
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM images WHERE digest = ?"))?;
-    let Some(mut image) = select.query_row([id.to_string()], read_row).optional()? else { return Ok(None) };
+    let Some(mut image) = select.query_row([id.to_string()], |row| read_row(row, &mut Platforms::new())).optional()? else { return Ok(None) };
     image.references = references::of(db, id)?;
     image.child_of = edges::parents(db, id)?;
     image.pushed = pushed::of(db, id)?;
@@ -152,38 +165,44 @@ pub(crate) fn ids(db: &Connection) -> rusqlite::Result<Vec<Digest>> {
     db.prepare_cached("SELECT digest FROM images")?.query_map([], |row| digest(row, 0))?.collect()
 }
 
+/// Shows the digest of each image, as text, and the bytes of its manifest or index.
+pub(crate) fn each_size(db: &Connection, mut show: impl FnMut(&str, u64)) -> rusqlite::Result<()> {
+    let mut select = db.prepare_cached("SELECT digest, bytes FROM images")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        show(row.get_ref(0)?.as_str()?, row.get::<_, i64>(1)?.cast_unsigned());
+    }
+    Ok(())
+}
+
 /// All images, by digest.
 pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<Image>> {
-    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM images ORDER BY digest"))?;
-    let mut images: Vec<Image> = select.query_map([], read_row)?.collect::<Result<_, _>>()?;
-    // Most images are a part of none: where there are few that are, the few are looked up.
-    for (child, of) in parents_of_images(db)? {
-        if let Ok(at) = images.binary_search_by(|image| image.id.cmp(&child)) {
-            images[at].child_of = of;
-        }
-    }
-    pushed::each(db, |image, name, digest| {
-        if let Ok(at) = images.binary_search_by(|held| held.id.cmp(&image)) {
-            images[at].pushed.push((name, digest));
-        }
-    })?;
-    // Both lists are sorted by digest, so they are read side by side: a listing of very many images is one pass.
-    let mut at = 0;
-    references::each(db, |image, name| {
-        while images.get(at).is_some_and(|held| order(&held.id, image).is_lt()) {
-            at += 1;
-        }
-        if let Some(held) = images.get_mut(at).filter(|held| order(&held.id, image).is_eq()) {
-            held.references.push(name);
-        }
-    })?;
+    let mut images = Vec::new();
+    each(db, |image| images.push(image))?;
     Ok(images)
 }
 
-/// How a digest stands to one in a column, in the order of the column.
-fn order(digest: &Digest, column: &str) -> Ordering {
-    let (algorithm, hex) = column.split_once(':').unwrap_or((column, ""));
-    digest.algorithm().name().cmp(algorithm).then_with(|| digest.hex().cmp(hex))
+/// Shows all images, by digest, one at a time: there may be very many.
+pub(crate) fn each(db: &Connection, mut show: impl FnMut(Image)) -> rusqlite::Result<()> {
+    // Most images are a part of none, and have not been pushed in another form.
+    let (mut parents, mut pushed) = (parents_of_images(db)?, pushed::all(db)?);
+    // Both lists are sorted by digest, so they are read side by side.
+    let mut names = db.prepare_cached(references::BY_IMAGE)?;
+    let mut names = references::ByImage::new(names.query([])?)?;
+    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM images ORDER BY digest"))?;
+    let (mut rows, mut platforms) = (select.query([])?, Platforms::new());
+    while let Some(row) = rows.next()? {
+        let mut image = read_row(row, &mut platforms)?;
+        image.references = names.of(row.get_ref(0)?.as_str()?)?;
+        if !parents.is_empty() {
+            image.child_of = parents.remove(&image.id).unwrap_or_default();
+        }
+        if !pushed.is_empty() {
+            image.pushed = pushed.remove(&image.id).unwrap_or_default();
+        }
+        show(image);
+    }
+    Ok(())
 }
 
 fn parents_of_images(db: &Connection) -> rusqlite::Result<HashMap<Digest, Vec<Digest>>> {
@@ -213,6 +232,14 @@ impl Store {
     /// If the metadata cannot be read.
     pub fn images(&self) -> Result<Vec<Image>> {
         self.meta.read(|db| Ok(all(db)?))
+    }
+
+    /// Shows all images, as [`Store::images`] returns them, one at a time: there may be very many.
+    ///
+    /// # Errors
+    /// If the metadata cannot be read.
+    pub fn each_image(&self, show: impl FnMut(Image)) -> Result<()> {
+        self.meta.read(|db| Ok(each(db, show)?))
     }
 
     /// The image with this digest, if it is kept.
@@ -298,7 +325,7 @@ impl Store {
     pub fn referrers(&self, subject: &Digest, artifact_type: Option<&str>) -> Result<Vec<Descriptor>> {
         self.meta.read(|db| {
             let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM images WHERE subject = ? ORDER BY digest"))?;
-            let found: Vec<Image> = select.query_map([subject.to_string()], read_row)?.collect::<Result<_, _>>()?;
+            let found: Vec<Image> = select.query_map([subject.to_string()], |row| read_row(row, &mut Platforms::new()))?.collect::<Result<_, _>>()?;
             let fits = |one: &Descriptor| artifact_type.is_none_or(|wanted| one.artifact_type.as_deref() == Some(wanted));
             Ok(found.into_iter().map(|image| image.descriptor).filter(fits).collect())
         })

@@ -119,11 +119,22 @@ impl Meta {
     /// that a failure here is none of the command's.
     fn shorten_log(&self, connection: &Connection) {
         if std::fs::metadata(self.path.with_extension("db-wal")).is_ok_and(|log| log.len() > LOG_BYTES) {
-            let done = connection.busy_timeout(Duration::ZERO);
-            let done = done.and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-            if done.and(connection.busy_timeout(BUSY)).is_ok() {
-                self.disk.after(Metadata::CopiedBack);
-            }
+            self.empty_log(connection);
+        }
+    }
+
+    /// As after a change that made the log long, for its room on the disk.
+    pub(crate) fn copy_back(&self) {
+        self.empty_log(&self.connection());
+    }
+
+    fn empty_log(&self, connection: &Connection) {
+        let done = connection.busy_timeout(Duration::ZERO);
+        let done = done.and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
+        let restored = connection.busy_timeout(BUSY);
+        // The first column says whether somebody else was in the way.
+        if done.is_ok_and(|busy| busy == 0) && restored.is_ok() {
+            self.disk.after(Metadata::CopiedBack);
         }
     }
 

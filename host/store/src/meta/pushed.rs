@@ -1,5 +1,7 @@
 //! What repositories have in place of an image whose layers were compressed on the way there.
 
+use std::collections::HashMap;
+
 use nacre_oci::{Digest, Reference};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
@@ -21,14 +23,15 @@ pub(crate) fn of(db: &Connection, image: &Digest) -> rusqlite::Result<Vec<(Strin
     select.query_map([image.to_string()], |row| Ok((row.get(0)?, digest(row, 1)?)))?.collect()
 }
 
-/// The same of all images: `take` gets the image, the name and the digest.
-pub(crate) fn each(db: &Connection, mut take: impl FnMut(Digest, String, Digest)) -> rusqlite::Result<()> {
+/// The same of all images.
+pub(crate) fn all(db: &Connection) -> rusqlite::Result<HashMap<Digest, Vec<(String, Digest)>>> {
+    let mut pushed: HashMap<_, Vec<_>> = HashMap::new();
     let mut select = db.prepare_cached("SELECT image, name, digest FROM pushed ORDER BY image, name")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        take(digest(row, 0)?, row.get(1)?, digest(row, 2)?);
+        pushed.entry(digest(row, 0)?).or_default().push((row.get(1)?, digest(row, 2)?));
     }
-    Ok(())
+    Ok(pushed)
 }
 
 /// The image in whose place a repository has what the reference names by digest.

@@ -1,7 +1,7 @@
 //! Names: a repository and a tag or digest, each standing for one image.
 
 use nacre_oci::{Digest, Error, Reference, Result};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Rows, Transaction};
 
 use super::{Fault, edges::digest};
 use crate::{
@@ -35,14 +35,40 @@ pub(crate) fn of(db: &Connection, image: &Digest) -> rusqlite::Result<Vec<Refere
     rows.collect()
 }
 
-/// All names, sorted by image and name: `take` gets the image's digest as text, and the name.
-pub(crate) fn each(db: &Connection, mut take: impl FnMut(&str, Reference)) -> rusqlite::Result<()> {
-    let mut select = db.prepare_cached("SELECT image, name, selector FROM refs INDEXED BY refs_image ORDER BY image, name, selector")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        take(row.get_ref(0)?.as_str()?, build(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?)?);
+/// What [`ByImage`] reads.
+pub(crate) const BY_IMAGE: &str = "SELECT image, name, selector FROM refs INDEXED BY refs_image ORDER BY image, name, selector";
+
+/// All names, in the order of their images.
+pub(crate) struct ByImage<'a> {
+    rows: Rows<'a>,
+    /// The next name, and its image.
+    next: Option<(String, Reference)>,
+}
+
+impl<'a> ByImage<'a> {
+    pub(crate) fn new(rows: Rows<'a>) -> rusqlite::Result<Self> {
+        let mut names = Self { rows, next: None };
+        names.read()?;
+        Ok(names)
     }
-    Ok(())
+
+    fn read(&mut self) -> rusqlite::Result<()> {
+        self.next = match self.rows.next()? {
+            Some(row) => Some((row.get(0)?, build(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?)?)),
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// The names of an image, sorted; the images have to be asked for in the order of their digests, as text.
+    pub(crate) fn of(&mut self, image: &str) -> rusqlite::Result<Vec<Reference>> {
+        let mut names = Vec::new();
+        while let Some((of, name)) = self.next.take_if(|(of, _)| &**of <= image) {
+            names.extend(Some(name).filter(|_| of == image));
+            self.read()?;
+        }
+        Ok(names)
+    }
 }
 
 /// Makes a name stand for an image, and says what else it stood for before.

@@ -12,7 +12,7 @@ fn records_what_the_documents_say() {
     assert_eq!((&image.id, image.descriptor.size), (&root.digest, root.size));
     assert_eq!(image.created, Some(1_767_323_045));
     assert_eq!(image.labels["k"], "v");
-    assert_eq!(image.platforms, [("linux/amd64".parse().unwrap(), true)]);
+    assert_eq!(*image.platforms, [("linux/amd64".parse().unwrap(), true)]);
     assert_eq!(image.size, fixture.store.df().unwrap().blobs);
     assert!(image.pulled.is_some() && image.built.is_none() && image.last_used.is_none() && !image.pinned);
     fixture.store.touch(std::slice::from_ref(&root.digest)).unwrap();
@@ -30,13 +30,13 @@ fn an_index_grows_with_its_platforms() {
     let amd: Platform = "linux/amd64".parse().unwrap();
     fixture.get(&root, &["multi"], Select::Platforms(vec![arm.clone()]), Acquired::Pulled);
     let sparse = fixture.store.find("multi").unwrap().image;
-    assert_eq!(sparse.platforms, [(amd.clone(), false), (arm.clone(), true)]);
+    assert_eq!(*sparse.platforms, [(amd.clone(), false), (arm.clone(), true)]);
     assert_eq!(sparse.created, Some(1_767_323_045), "the only config that is present speaks");
     // The other platform's manifest comes as an image of its own.
     let child = fixture.raw(&root).document().unwrap().children()[0].clone();
     fixture.pull(&child, &["amd"]);
     let whole = fixture.store.find("multi").unwrap().image;
-    assert_eq!(whole.platforms, [(amd, true), (arm, true)]);
+    assert_eq!(*whole.platforms, [(amd, true), (arm, true)]);
     assert_eq!(whole.size, fixture.store.df().unwrap().blobs);
     assert_eq!(fixture.store.find("amd").unwrap().image.child_of, std::slice::from_ref(&root.digest));
     let listed = fixture.store.images().unwrap();
@@ -61,7 +61,7 @@ fn shared_and_unique_bytes_add_up() {
     let fixture = Fixture::new();
     let (one, _) = (fixture.pulled("1", &["a"]), fixture.pulled("2", &["b"]));
     let images = fixture.store.images().unwrap();
-    let sizes = fixture.store.shared_sizes(&images).unwrap();
+    let sizes = fixture.store.survey().unwrap().sizes(images.iter().map(|image| &image.id));
     for (image, sizes) in images.iter().zip(&sizes) {
         assert_eq!(sizes.shared + sizes.unique, image.size);
     }

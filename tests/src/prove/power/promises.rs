@@ -8,7 +8,7 @@ use nacre_store::{Finding, Store};
 use super::history::Promise;
 
 /// What may stand in a root after a prune, besides folders.
-const OWN: [&str; 5] = ["oci-layout", "lock", "meta.db", "meta.db-wal", "meta.db-shm"];
+const OWN: [&str; 6] = ["oci-layout", "lock", "reserve", "meta.db", "meta.db-wal", "meta.db-shm"];
 
 /// The promise that the store at `root` breaks, if any. Either what was promised `before`, or what the step in progress
 /// was about to promise, has to hold, for each name and image by itself.

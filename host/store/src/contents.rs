@@ -1,0 +1,164 @@
+//! All content that the store knows of, by numbers: walks over very many images copy and compare no digests.
+
+use std::{collections::HashMap, fs, ops::Range, os::unix::ffi::OsStrExt};
+
+use nacre_oci::{Digest, Result};
+use rusqlite::Connection;
+
+use crate::{
+    layout::{ALGORITHMS, Layout, read_dir},
+    meta::{Fault, edges, images},
+};
+
+/// What exists, and which document lists what.
+#[derive(Default)]
+pub(crate) struct Contents {
+    /// By digest, as the metadata has it: `sha256:…`.
+    numbers: HashMap<Box<str>, usize>,
+    contents: Vec<Content>,
+    /// What documents list, one document after the other.
+    listed: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Content {
+    /// As a document says, or else the file system.
+    bytes: u64,
+    present: bool,
+    /// Where its part of `listed` is.
+    children: Range<usize>,
+}
+
+/// What a walk has come by, by number.
+pub(crate) struct Reached(Vec<bool>);
+
+/// Walks that forget, without effort, what the one before came by.
+pub(crate) struct Walks<'a> {
+    contents: &'a Contents,
+    last: Vec<u32>,
+    count: u32,
+    open: Vec<usize>,
+}
+
+impl Contents {
+    /// All images and what their documents list, and which of it is there, also of what nothing lists.
+    pub(crate) fn read(db: &Connection, layout: &Layout) -> Result<Self, Fault> {
+        let mut contents = Self::default();
+        let mut document = (String::new(), 0);
+        edges::each(db, |parent, child, bytes| {
+            if document.0 != parent {
+                document = (parent.to_owned(), contents.number(parent, 0));
+                contents.contents[document.1].children = contents.listed.len()..contents.listed.len();
+            }
+            let child = contents.number(child, bytes);
+            contents.listed.push(u32::try_from(child).unwrap_or(u32::MAX));
+            contents.contents[document.1].children.end += 1;
+        })?;
+        images::each_size(db, |image, bytes| _ = contents.number(image, bytes))?;
+        contents.find_present(layout)?;
+        Ok(contents)
+    }
+
+    fn number(&mut self, digest: &str, bytes: u64) -> usize {
+        let number = self.numbers.get(digest).copied().unwrap_or_else(|| {
+            self.numbers.insert(digest.into(), self.contents.len());
+            self.contents.push(Content::default());
+            self.contents.len() - 1
+        });
+        let content = &mut self.contents[number];
+        content.bytes = content.bytes.max(bytes);
+        number
+    }
+
+    /// The file system is asked for sizes only where no document says one: what came in has the size that was announced.
+    fn find_present(&mut self, layout: &Layout) -> Result<()> {
+        let mut digest = String::new();
+        for algorithm in ALGORITHMS {
+            for entry in read_dir(&layout.blobs(algorithm))? {
+                digest.clear();
+                digest.extend([algorithm.name(), ":", &String::from_utf8_lossy(entry.file_name().as_bytes())]);
+                let known = self.numbers.get(&*digest).copied().filter(|number| self.contents[*number].bytes > 0);
+                let number = known.or_else(|| self.number_of_file(&digest, &entry));
+                number.into_iter().for_each(|number| self.contents[number].present = true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing for what is no blob, or gone.
+    fn number_of_file(&mut self, digest: &str, entry: &fs::DirEntry) -> Option<usize> {
+        digest.parse::<Digest>().ok()?;
+        let bytes = entry.metadata().ok()?.len();
+        Some(self.number(digest, bytes))
+    }
+
+    fn get(&self, digest: &Digest) -> Option<usize> {
+        self.numbers.get(&*digest.to_string()).copied()
+    }
+
+    fn children(&self, number: usize) -> impl Iterator<Item = usize> {
+        self.listed[self.contents[number].children.clone()].iter().map(|child| *child as usize)
+    }
+
+    /// The roots and everything below them, present or not.
+    pub(crate) fn reach<'a>(&self, roots: impl IntoIterator<Item = &'a Digest>) -> Reached {
+        let mut reached = Reached(vec![false; self.contents.len()]);
+        let mut open: Vec<usize> = roots.into_iter().filter_map(|root| self.get(root)).collect();
+        while let Some(at) = open.pop() {
+            if !std::mem::replace(&mut reached.0[at], true) {
+                open.extend(self.children(at));
+            }
+        }
+        reached
+    }
+
+    pub(crate) fn walks(&self) -> Walks<'_> {
+        Walks { contents: self, last: vec![0; self.contents.len()], count: 0, open: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.contents.len()
+    }
+
+    /// How much is present of what a test lets through: blobs and bytes.
+    pub(crate) fn present(&self, test: impl Fn(usize) -> bool) -> (u64, u64) {
+        let present = self.contents.iter().enumerate().filter(|(number, content)| content.present && test(*number));
+        present.fold((0, 0), |(blobs, bytes), (_, content)| (blobs + 1, bytes + content.bytes))
+    }
+
+    /// The blobs that were not reached.
+    pub(crate) fn unreached(&self, reached: &Reached) -> Vec<Digest> {
+        self.digests(|number| self.contents[number].present && !reached.has(number))
+    }
+
+    /// The documents that were not reached.
+    pub(crate) fn unreached_documents(&self, reached: &Reached) -> Vec<Digest> {
+        self.digests(|number| !self.contents[number].children.is_empty() && !reached.has(number))
+    }
+
+    fn digests(&self, test: impl Fn(usize) -> bool) -> Vec<Digest> {
+        // Each is from a digest: a file's name that is none got no number.
+        self.numbers.iter().filter(|(_, number)| test(**number)).filter_map(|(text, _)| text.parse().ok()).collect()
+    }
+}
+
+impl Reached {
+    pub(crate) fn has(&self, number: usize) -> bool {
+        self.0[number]
+    }
+}
+
+impl Walks<'_> {
+    /// Shows each content at and below a document once, with the bytes of it that are present.
+    pub(crate) fn walk(&mut self, root: &Digest, mut visit: impl FnMut(usize, u64)) {
+        self.count += 1;
+        self.open.extend(self.contents.get(root));
+        while let Some(at) = self.open.pop() {
+            if std::mem::replace(&mut self.last[at], self.count) != self.count {
+                let content = &self.contents.contents[at];
+                visit(at, if content.present { content.bytes } else { 0 });
+                self.open.extend(self.contents.children(at));
+            }
+        }
+    }
+}
