@@ -166,6 +166,31 @@ fn help_and_completion_run_no_plugin() {
     assert!(!sandbox.root().exists(), "nothing was compiled, no store was made");
 }
 
+#[test]
+fn a_kept_script_is_as_good_as_a_new_one() {
+    let sandbox = Sandbox::new();
+    let script = || sandbox.nacre(["completion", "bash"]).ok().stdout;
+    let fresh = script();
+    let kept = sandbox.root().join("cache/completion.bash");
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    // What lies in the folders of plugins was changed just now, maybe.
+    while !kept.exists() {
+        assert_eq!(script(), fresh);
+    }
+    // It is taken as it is ...
+    let (made_from, _) =
+        fs::read_to_string(&kept).unwrap().split_once('\n').map(|(line, rest)| (line.to_owned(), rest.to_owned())).unwrap();
+    fs::write(&kept, format!("{made_from}\nkept\n")).unwrap();
+    assert_eq!(script(), "kept\n");
+    // ... until a plugin comes, or it is damaged.
+    fs::write(&kept, &made_from[..40]).unwrap();
+    assert_eq!(script(), fresh);
+    fs::write(&kept, format!("{made_from}\nkept\n")).unwrap();
+    install(&sandbox, "strange", STRANGE, &guest("tests/guests", "misbehave"));
+    assert!(script().contains("strange"));
+    assert!(!fresh.contains("strange"));
+}
+
 /// Commands of a stranger, with text that must not reach a terminal or a shell as it is.
 const STRANGE: &str = r#"
 plugin = { name = "acme/strange", version = "1.0.0", api = "0.1" }

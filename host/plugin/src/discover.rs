@@ -16,6 +16,7 @@ use crate::log::Log;
 use crate::manifest::{self, Manifest};
 use crate::plugin::{Origin, Plugin, read_capped};
 use crate::policy::Policy;
+use crate::stamp::Stamp;
 
 /// A bundled plugin: the text of its `plugin.toml` and the bytes of its `plugin.wasm`.
 pub type Bundled = (&'static str, &'static [u8]);
@@ -186,11 +187,38 @@ impl Plugins {
                 return Vec::new();
             }
         };
-        let visible = |path: &PathBuf| path.is_dir() && !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(visible).collect();
+        let mut folders: Vec<PathBuf> = visible(entries).filter(|path| path.is_dir()).collect();
         folders.sort();
         folders
     }
+}
+
+/// What lies in a plugins directory; what is hidden is somebody else's.
+fn visible(entries: fs::ReadDir) -> impl Iterator<Item = PathBuf> {
+    let visible = |path: &PathBuf| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    entries.flatten().map(|entry| entry.path()).filter(visible)
+}
+
+/// A digest of what [`Plugins::discover`] reads in `dirs`, and of `program`, which brings the bundled plugins: as long as it
+/// stays, so does everything that follows from them. It is made from [`Stamp`]s, and no file is read. Nothing if one of
+/// them was changed just now, so that it could change unnoticed.
+pub fn fingerprint(program: &Path, dirs: &[PathBuf]) -> Option<nacre_oci::Digest> {
+    let mut files = vec![program.to_owned()];
+    for dir in dirs {
+        files.push(dir.join(LOCK_FILE));
+        let mut manifests: Vec<PathBuf> = fs::read_dir(dir).into_iter().flat_map(visible).map(|path| path.join("plugin.toml")).collect();
+        manifests.sort();
+        files.append(&mut manifests);
+    }
+    let mut text = String::new();
+    for file in files {
+        let stamp = fs::metadata(&file).ok().map(|found| Stamp::of(&found));
+        if stamp.is_some_and(|stamp| !stamp.is_settled()) {
+            return None;
+        }
+        text.push_str(&format!("{file:?} {stamp:?}\n"));
+    }
+    Some(nacre_oci::Digest::of(text.as_bytes()))
 }
 
 impl Finder<'_> {
@@ -318,6 +346,25 @@ mod tests {
         assert_eq!(plugins.get("nacre/std").unwrap().origin, Origin::Bundled);
         let said: Vec<String> = plugins.broken().map(|broken| broken.error.to_string()).collect();
         assert_eq!(said, ["plugin std: has a name that begins with nacre/, as only the bundled ones may: rename it in its plugin.toml"]);
+    }
+
+    #[test]
+    fn the_fingerprint_changes_with_what_is_found() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let settled = || {
+            // What was changed just now has none.
+            let print = || fingerprint(Path::new("/proc/self/exe"), &[dir.path().to_owned(), other.path().join("none")]);
+            std::iter::repeat_with(print).inspect(|_| std::thread::sleep(std::time::Duration::from_millis(10))).flatten().next().unwrap()
+        };
+        let empty = settled();
+        add(dir.path(), "a", &manifest("a/x", "p"));
+        assert_eq!(fingerprint(Path::new("/proc/self/exe"), &[dir.path().to_owned()]), None);
+        let one = settled();
+        assert_eq!(one, settled());
+        add(dir.path(), "a", &manifest("a/x", "q"));
+        let changed = settled();
+        fs::remove_dir_all(dir.path().join("a")).unwrap();
+        assert!(one != empty && changed != one && settled() == empty);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub use admission::{Decision, Operation, Request};
 pub use capability::Capabilities;
 pub use ceiling::Ceiling;
 pub use data::{Built, Codec, ImageBuilder, ImageView, Output};
-pub use discover::{Broken, Bundled, Plugins, Settings};
+pub use discover::{Broken, Bundled, Plugins, Settings, fingerprint};
 pub use error::{Error, Fault};
 pub use frontend::{BuildImage, BuildRequest, BuildSession, BuiltFiles, Resolved};
 pub use import::{Confidence, Head};

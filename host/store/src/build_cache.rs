@@ -3,7 +3,7 @@
 //! Records are nice to have and nothing more. They are written without waiting for the disk, and a record whose layers are
 //! gone is as good as none. Until it is removed, its layers are safe from every prune of images.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use nacre_oci::{Descriptor, Digest, Result};
 use rusqlite::params;

@@ -125,7 +125,11 @@ fn platforms(row: &Row<'_>, column: usize, known: &mut Platforms) -> rusqlite::R
 }
 
 /// The row alone: names and parents are filled in by the caller.
-fn read_row(row: &Row<'_>, known: &mut Platforms) -> rusqlite::Result<Image> {
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Image> {
+    read_with(row, &mut Platforms::new())
+}
+
+fn read_with(row: &Row<'_>, known: &mut Platforms) -> rusqlite::Result<Image> {
     let id = digest(row, 0)?;
     let mut descriptor = Descriptor::new(row.get::<_, String>(1)?, id.clone(), row.get::<_, i64>(2)?.cast_unsigned());
     descriptor.artifact_type = row.get(14)?;
@@ -153,7 +157,7 @@ fn read_row(row: &Row<'_>, known: &mut Platforms) -> rusqlite::Result<Image> {
 /// One image, whole.
 pub(crate) fn get(db: &Connection, id: &Digest) -> rusqlite::Result<Option<Image>> {
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM images WHERE digest = ?"))?;
-    let Some(mut image) = select.query_row([id.to_string()], |row| read_row(row, &mut Platforms::new())).optional()? else { return Ok(None) };
+    let Some(mut image) = select.query_row([id.to_string()], read_row).optional()? else { return Ok(None) };
     image.references = references::of(db, id)?;
     image.child_of = edges::parents(db, id)?;
     image.pushed = pushed::of(db, id)?;
@@ -192,7 +196,7 @@ pub(crate) fn each(db: &Connection, mut show: impl FnMut(Image)) -> rusqlite::Re
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM images ORDER BY digest"))?;
     let (mut rows, mut platforms) = (select.query([])?, Platforms::new());
     while let Some(row) = rows.next()? {
-        let mut image = read_row(row, &mut platforms)?;
+        let mut image = read_with(row, &mut platforms)?;
         image.references = names.of(row.get_ref(0)?.as_str()?)?;
         if !parents.is_empty() {
             image.child_of = parents.remove(&image.id).unwrap_or_default();
@@ -325,7 +329,7 @@ impl Store {
     pub fn referrers(&self, subject: &Digest, artifact_type: Option<&str>) -> Result<Vec<Descriptor>> {
         self.meta.read(|db| {
             let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM images WHERE subject = ? ORDER BY digest"))?;
-            let found: Vec<Image> = select.query_map([subject.to_string()], |row| read_row(row, &mut Platforms::new()))?.collect::<Result<_, _>>()?;
+            let found: Vec<Image> = select.query_map([subject.to_string()], read_row)?.collect::<Result<_, _>>()?;
             let fits = |one: &Descriptor| artifact_type.is_none_or(|wanted| one.artifact_type.as_deref() == Some(wanted));
             Ok(found.into_iter().map(|image| image.descriptor).filter(fits).collect())
         })

@@ -6,6 +6,7 @@ mod check;
 mod concurrency;
 mod containers;
 mod damage;
+mod faults;
 mod images;
 mod ingest;
 mod names;

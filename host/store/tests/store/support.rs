@@ -60,7 +60,7 @@ impl Fixture {
         root
     }
 
-    pub(crate) fn blobs(&self) -> usize {
+    pub(crate) fn blobs(&self) -> u64 {
         self.store.df().unwrap().blob_count
     }
 }
