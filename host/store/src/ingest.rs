@@ -121,7 +121,7 @@ impl<'a> Partial<'a> {
     fn hash(&mut self, descriptor: &Descriptor) -> Result<Hasher> {
         let algorithm = descriptor.digest.algorithm();
         let length = self.file.metadata().map_err(Error::io(self.doing()))?.len();
-        if length > descriptor.size && !planted(Bug::PartialTooLong) {
+        if length > descriptor.size {
             self.clear()?;
             return Ok(Hasher::new(algorithm));
         }

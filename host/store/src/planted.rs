@@ -40,8 +40,6 @@ bugs! {
     SizeUnchecked,
     /// A partial download that is complete is taken for right.
     PartialUnchecked,
-    /// A partial download that is too long is gone on with.
-    PartialTooLong,
     /// What is there is not looked at before it is downloaded again.
     BlobSizeIgnored,
     /// What a command writes is protected by nothing.

@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::{Report, Scope};
 
 /// Whoever takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a run of the tests ended.
 enum Outcome {
