@@ -3,23 +3,35 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
 };
 
-use axum::body::{Body, BodyDataStream};
+use axum::{
+    body::{Body, BodyDataStream, HttpBody},
+    http::StatusCode,
+};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use hyper::body::{Frame, SizeHint};
 use tokio::{
     task::{JoinHandle, spawn_blocking},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::{
-    connection::STALL_TIMEOUT,
+    app::lock,
     failure::{Code, Failure},
+    limits::{Limits, Patience},
 };
 
-/// How much of a file is read at a time, and about how much of an upload is written at a time.
+/// How much of a file is read at a time.
 const PIECE: u64 = 512 << 10;
+/// About how much of an upload is written at a time.
+const BATCH: usize = 512 << 10;
+/// How much of a body that nobody wants is taken in.
+const MAX_DRAINED: usize = 4 << 20;
 
 /// `len` bytes of a file from `first` on. The next piece is read while the last one is sent, and no thread is held
 /// while the client takes its time.
@@ -57,35 +69,91 @@ fn read_ahead(mut file: File, left: u64) -> JoinHandle<io::Result<(File, Bytes)>
     })
 }
 
-/// The next part of a request's body.
-async fn next(body: &mut BodyDataStream) -> Result<Option<Bytes>, Failure> {
-    let stalled = |_| Failure::new(Code::BlobUploadInvalid, "the body stopped coming").status(http::StatusCode::REQUEST_TIMEOUT);
-    let part = timeout(STALL_TIMEOUT, body.next()).await.map_err(stalled)?;
-    part.transpose().map_err(|e| Failure::new(Code::BlobUploadInvalid, format!("the body broke off: {e}")))
+/// A request's body, as patient as the limits are.
+pub(crate) struct Incoming {
+    stream: BodyDataStream,
+    patience: Patience,
 }
 
-/// About [`PIECE`] bytes of a request's body; nothing at its end.
-pub(crate) async fn batch(body: &mut BodyDataStream) -> Result<Vec<Bytes>, Failure> {
-    let mut parts = Vec::new();
-    let mut len = 0;
-    while len < PIECE
-        && let Some(part) = next(body).await?
-    {
-        len += part.len() as u64;
-        parts.push(part);
+impl Incoming {
+    pub(crate) fn new(body: Body, limits: &Limits) -> Self {
+        Self { stream: body.into_data_stream(), patience: Patience::new(limits) }
     }
-    Ok(parts)
-}
 
-/// A whole small body.
-pub(crate) async fn whole(body: Body, limit: u64, what: &str) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let mut body = body.into_data_stream();
-    while let Some(part) = next(&mut body).await? {
-        if (bytes.len() + part.len()) as u64 > limit {
-            return Err(Failure::new(Code::SizeInvalid, format!("{what} is larger than the limit of {} MiB", limit >> 20)));
+    /// The next part, however small; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let stalled = |_| Failure::new(Code::BlobUploadInvalid, "the body comes too slowly").status(StatusCode::REQUEST_TIMEOUT);
+        let start = Instant::now();
+        let part = timeout(self.patience.left(), self.stream.next()).await.map_err(stalled)?;
+        let part = part.transpose().map_err(|e| Failure::new(Code::BlobUploadInvalid, format!("the body broke off: {e}")))?;
+        self.patience.moved(start.elapsed(), part.as_ref().map_or(0, Bytes::len));
+        Ok(part)
+    }
+
+    /// About [`BATCH`] bytes; nothing at the end.
+    pub(crate) async fn batch(&mut self) -> Result<Vec<Bytes>, Failure> {
+        let mut parts = Vec::new();
+        let mut len = 0;
+        while len < BATCH
+            && let Some(part) = self.next().await?
+        {
+            len += part.len();
+            parts.push(part);
         }
-        bytes.extend_from_slice(&part);
+        Ok(parts)
     }
-    Ok(bytes)
+
+    /// All of a small one.
+    pub(crate) async fn whole(mut self, limit: u64, what: &str) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        while let Some(part) = self.next().await? {
+            if (bytes.len() + part.len()) as u64 > limit {
+                return Err(Failure::new(Code::SizeInvalid, format!("{what} is larger than the limit of {} MiB", limit >> 20)));
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes)
+    }
+}
+
+/// A request's body, of which what is left over is at hand once the request has its answer.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Mutex<Body>>);
+
+impl Shared {
+    pub(crate) fn new(body: Body) -> Self {
+        Self(Arc::new(Mutex::new(body)))
+    }
+
+    /// Takes in what still comes, up to a limit. A client that is sending does not listen yet, and closing the connection
+    /// in the middle would lose it the answer that says what is wrong.
+    pub(crate) async fn drain(self, limits: &Limits) {
+        let mut rest = Incoming::new(Body::new(self), limits);
+        let mut left = MAX_DRAINED;
+        let drained = async {
+            while let Ok(Some(part)) = rest.next().await
+                && part.len() <= left
+            {
+                left -= part.len();
+            }
+        };
+        let _ = timeout(limits.stall, drained).await;
+    }
+}
+
+impl HttpBody for Shared {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut *lock(&self.0)).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        lock(&self.0).is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        lock(&self.0).size_hint()
+    }
 }

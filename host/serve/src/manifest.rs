@@ -15,7 +15,7 @@ use nacre_store::{Acquired, Held};
 use crate::{
     app::{App, blocking},
     blob::{CONTENT_DIGEST, matches, text},
-    body,
+    body::Incoming,
     failure::{Code, Failure},
     query::encode,
     route::{Route, Selector},
@@ -67,7 +67,7 @@ fn unknown(error: Error) -> Failure {
 /// `PUT`: checks the document and that all it needs is here, and makes it an image of the store.
 pub(crate) async fn put(app: &Arc<App>, route: &Route, selector: Selector, request: Request) -> Result<Response, Failure> {
     let media_type = text(request.headers(), header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or(t).trim().to_owned());
-    let bytes = body::whole(request.into_body(), MAX_MANIFEST, "the manifest").await?;
+    let bytes = Incoming::new(request.into_body(), &app.limits).whole(MAX_MANIFEST, "the manifest").await?;
     let repository = route.repository.clone();
     let (digest, subject) = blocking(app, move |app| {
         let document = parse(&bytes, media_type.as_deref())?;
@@ -115,7 +115,7 @@ fn target(repository: &Reference, selector: Selector, bytes: &[u8]) -> Result<(R
 fn keep(app: &App, reference: &Reference, raw: &RawManifest, document: &Document) -> Result<(), Failure> {
     let session = app.store.session(Acquired::Pushed)?;
     for child in document.children() {
-        if !is_foreign(child) && !session.contains(child)? {
+        if !session.contains(child)? && !is_foreign(child) && !may_come_later(app, document, child)? {
             let message = format!("{} of {} bytes is not here; push it first", child.digest, child.size);
             return Err(Failure::new(Code::ManifestBlobUnknown, message));
         }
@@ -127,6 +127,13 @@ fn keep(app: &App, reference: &Reference, raw: &RawManifest, document: &Document
     // From now on the image protects what it needs.
     app.arrivals.settle(document.children().into_iter().map(|child| &child.digest))?;
     Ok(())
+}
+
+/// An index may list manifests that are not here, or not yet: who wants one platform need not push, or keep, all of them. (What a
+/// manifest itself lists has to be here.) What is here under that digest and has another size is no such thing.
+fn may_come_later(app: &App, document: &Document, child: &Descriptor) -> Result<bool, Failure> {
+    let listed = matches!(document, Document::Index(_)) && child.is_document();
+    Ok(listed && app.store.blob_size(&child.digest)?.is_none())
 }
 
 /// Layers that their makers do not let others distribute are never pushed (image specification, `layer.md`).
