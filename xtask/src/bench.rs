@@ -10,6 +10,7 @@ mod image;
 mod many;
 mod measure;
 mod report;
+mod serve;
 mod tools;
 
 use std::{
@@ -116,7 +117,8 @@ fn moving(write_readme: bool) -> Result<()> {
         eprintln!("{name}");
         rows.push(Row { name: (*name).to_owned(), samples: compare(&mut tools, &scene, *work)? });
     }
-    let limits = limits(&scene, &rows)?;
+    let mut limits = limits(&scene, &rows)?;
+    limits.extend(serve::measured(&nacre, folder.path())?);
     let mut alone = archives::parsed(&nacre, &scene)?;
     alone.extend(many::measure(&nacre, folder.path(), &scene)?);
     let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();

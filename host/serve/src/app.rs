@@ -158,7 +158,7 @@ async fn take(app: &Arc<App>, request: Request) -> Response {
     let response = dispatch(app, Request::from_parts(head, Body::new(body.clone()))).await.unwrap_or_else(IntoResponse::into_response);
     let refused = response.status().is_client_error() && response.status() != StatusCode::REQUEST_TIMEOUT;
     if refused && !asks {
-        body.drain(&app.limits).await;
+        body.drain().await;
     }
     response
 }

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{
@@ -32,6 +33,9 @@ const PIECE: u64 = 512 << 10;
 const BATCH: usize = 512 << 10;
 /// How much of a body that nobody wants is taken in.
 const MAX_DRAINED: usize = 4 << 20;
+/// A client that pauses for so long is listening.
+const DRAIN_PAUSE: Duration = Duration::from_millis(200);
+const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// `len` bytes of a file from `first` on. The next piece is read while the last one is sent, and no thread is held
 /// while the client takes its time.
@@ -127,17 +131,17 @@ impl Shared {
 
     /// Takes in what still comes, up to a limit. A client that is sending does not listen yet, and closing the connection
     /// in the middle would lose it the answer that says what is wrong.
-    pub(crate) async fn drain(self, limits: &Limits) {
-        let mut rest = Incoming::new(Body::new(self), limits);
-        let mut left = MAX_DRAINED;
+    pub(crate) async fn drain(self) {
+        let mut rest = Body::new(self).into_data_stream();
         let drained = async {
-            while let Ok(Some(part)) = rest.next().await
-                && part.len() <= left
+            let mut left = MAX_DRAINED;
+            while let Ok(Some(Ok(part))) = timeout(DRAIN_PAUSE, rest.next()).await
+                && part.len() < left
             {
                 left -= part.len();
             }
         };
-        let _ = timeout(limits.stall, drained).await;
+        let _ = timeout(DRAIN_TIME, drained).await;
     }
 }
 

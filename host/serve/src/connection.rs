@@ -31,7 +31,7 @@ use crate::{
 /// What is under way at shutdown may take this long to end.
 const GRACE: Duration = Duration::from_secs(10);
 /// How often, while there is no room, it is looked for somebody who does not need theirs.
-const CROWDED: Duration = Duration::from_millis(500);
+const CROWDED: Duration = Duration::from_millis(50);
 const MAX_HEADER_BYTES: usize = 64 << 10;
 /// What hyper buffers for each direction; large reads and writes are what throughput is made of.
 const MAX_BUFFER: usize = 1 << 20;

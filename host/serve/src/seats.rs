@@ -22,7 +22,7 @@ pub(crate) struct Seats {
 /// One connection.
 pub(crate) struct Seat {
     start: Instant,
-    /// When something last moved, in milliseconds since `start`.
+    /// When something last moved, in milliseconds since `start`; zero before anything has.
     moved: AtomicU64,
     asked: AtomicBool,
     leave: Notify,
@@ -36,18 +36,19 @@ impl Seats {
     /// A seat for a new connection. It is given up by dropping it.
     pub(crate) fn take(&self) -> Arc<Seat> {
         let seat = Arc::new(Seat { start: self.start, moved: AtomicU64::new(0), asked: AtomicBool::new(false), leave: Notify::new() });
-        seat.moved();
         let mut all = lock(&self.all);
         all.retain(|seat| Arc::strong_count(seat) > 1);
         all.push(Arc::clone(&seat));
         seat
     }
 
-    /// Asks the connection that has been quiet for longest, if that is long enough, to end once it has answered what it was asked.
+    /// Asks the connection that has been quiet for longest, if that is long enough, to end once it has answered what it was
+    /// asked. Who has just come has still to say what it wants.
     pub(crate) fn make_room(&self) {
         let all = lock(&self.all);
-        let quiet = all.iter().filter(|seat| Arc::strong_count(seat) > 1 && !seat.asked.load(Ordering::Relaxed));
-        if let Some(longest) = quiet.max_by_key(|seat| seat.quiet()).filter(|seat| seat.quiet() >= self.idle) {
+        let here = all.iter().filter(|seat| Arc::strong_count(seat) > 1 && !seat.asked.load(Ordering::Relaxed));
+        let quiet = here.filter_map(|seat| Some((seat.quiet()?, seat))).max_by_key(|(quiet, _)| *quiet);
+        if let Some((_, longest)) = quiet.filter(|(quiet, _)| *quiet >= self.idle) {
             longest.ask();
         }
     }
@@ -62,11 +63,12 @@ impl Seat {
     /// Something moved on the connection.
     pub(crate) fn moved(&self) {
         let since = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.moved.store(since, Ordering::Relaxed);
+        self.moved.store(since.max(1), Ordering::Relaxed);
     }
 
-    fn quiet(&self) -> Duration {
-        self.start.elapsed().saturating_sub(Duration::from_millis(self.moved.load(Ordering::Relaxed)))
+    fn quiet(&self) -> Option<Duration> {
+        let moved = Some(self.moved.load(Ordering::Relaxed)).filter(|moved| *moved > 0)?;
+        Some(self.start.elapsed().saturating_sub(Duration::from_millis(moved)))
     }
 
     fn ask(&self) {

@@ -90,6 +90,13 @@ impl Server {
         Answer { status, headers, body: response.bytes().await.unwrap().into() }
     }
 
+    /// Puts a blob into the store without the server.
+    pub(crate) fn place_blob(&self, bytes: &[u8]) -> Digest {
+        let mut upload = self.store.upload().unwrap();
+        upload.append(bytes).unwrap();
+        upload.finish(&Digest::of(bytes), &self.store.lease().unwrap()).unwrap().digest
+    }
+
     /// The files of uploads that are not finished.
     pub(crate) fn unfinished(&self) -> usize {
         std::fs::read_dir(self.store.root().join("ingest/uploads")).unwrap().count()
