@@ -80,7 +80,8 @@ async fn push_chunks(server: &Server, put_last: bool, disorder: bool, bytes: &[u
     let mut start = 0;
     while start < bytes.len() {
         let end = bytes.len().min(start + CHUNK);
-        if disorder {
+        // A single chunk has no other place.
+        if disorder && bytes.len() > CHUNK {
             location = out_of_order(server, &location, start, bytes, put_last.then_some(digest)).await;
         }
         let range = format!("{start}-{}", end - 1);
@@ -311,7 +312,7 @@ async fn samples_of_every_shape_are_pushed_listed_pulled_and_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sparse_index_becomes_whole() {
     let server = Server::start().await;
-    let sample = samples::all().into_iter().find(|sample| sample.name == "index").unwrap();
+    let sample = samples::all().into_iter().find(|sample| sample.name == "artifact-index").unwrap();
     for (digest, bytes) in &sample.blobs {
         push(&server, Way::PostOnly, bytes, digest).await;
     }

@@ -21,7 +21,7 @@ use tokio::{
     task::{spawn_blocking, yield_now},
 };
 
-use crate::harness::Server;
+use crate::{harness::Server, samples::EMPTY};
 
 const MIB: usize = 1 << 20;
 /// No test waits for so long; who would is wrong.
@@ -75,8 +75,9 @@ async fn push(server: &Server, tag: &str, layer: &Digest, size: usize) -> Descri
     let config = server.push_blob("a/b", b"{}").await;
     let manifest = json!({
         "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
-        "config": { "mediaType": media_type::OCI_CONFIG, "digest": config, "size": 2 },
-        "layers": [{ "mediaType": media_type::OCI_LAYER, "digest": layer, "size": size }],
+        "artifactType": "application/vnd.example.kind",
+        "config": { "mediaType": EMPTY, "digest": config, "size": 2 },
+        "layers": [{ "mediaType": "application/octet-stream", "digest": layer, "size": size }],
     });
     let bytes = manifest.to_string().into_bytes();
     let answer = server.push_manifest("a/b", tag, media_type::OCI_MANIFEST, &bytes).await;
