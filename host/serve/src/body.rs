@@ -2,7 +2,10 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, IoSliceMut},
+    mem,
+    num::NonZeroU64,
+    os::unix::fs::FileExt,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -14,10 +17,14 @@ use axum::{
     http::StatusCode,
 };
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use hyper::body::{Frame, SizeHint};
+use rustix::{
+    fs::{Advice, fadvise},
+    io::{ReadWriteFlags, preadv2},
+};
 use tokio::{
-    task::{JoinHandle, spawn_blocking},
+    task::spawn_blocking,
     time::{Instant, timeout},
 };
 
@@ -28,7 +35,7 @@ use crate::{
 };
 
 /// How much of a file is read at a time.
-const PIECE: u64 = 512 << 10;
+const PIECE: usize = 256 << 10;
 /// About how much of an upload is written at a time.
 const BATCH: usize = 512 << 10;
 /// How much of a body that nobody wants is taken in.
@@ -37,40 +44,73 @@ const MAX_DRAINED: usize = 4 << 20;
 const DRAIN_PAUSE: Duration = Duration::from_millis(200);
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// `len` bytes of a file from `first` on. The next piece is read while the last one is sent, and no thread is held
-/// while the client takes its time.
-pub(crate) fn file(mut file: File, first: u64, len: u64) -> io::Result<Body> {
-    if len == 0 {
-        return Ok(Body::empty());
+/// `len` bytes of a file from `first` on, as the client takes them.
+pub(crate) fn file(file: File, first: u64, len: u64) -> Body {
+    // Only a hint: the file is read all the same.
+    let _ = fadvise(&file, first, NonZeroU64::new(len), Advice::Sequential);
+    let reader = Reader { file: Arc::new(file), at: first, end: first + len, spare: Arc::default() };
+    Body::from_stream(stream::unfold(reader, |mut reader| async move {
+        let piece = reader.next().await?;
+        Some((piece, reader))
+    }))
+}
+
+/// Reads a file piece by piece into a few buffers that are used again and again, which stay in the processor's cache.
+struct Reader {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+    spare: Spare,
+}
+
+type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
+
+impl Reader {
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let len = usize::try_from(self.end - self.at).map_or(PIECE, |left| left.min(PIECE));
+        if len == 0 {
+            return None;
+        }
+        let mut buffer = lock(&self.spare).pop().unwrap_or_else(|| vec![0; len]);
+        buffer.truncate(len);
+        let read = self.fill(buffer).await.and_then(|(buffer, len)| {
+            // It was as long as the answer's head says when it was opened.
+            if len == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Loan { buffer, len, spare: Arc::clone(&self.spare) }) }
+        });
+        self.at = read.as_ref().map_or(self.end, |loan| self.at + loan.len as u64);
+        Some(read.map(Bytes::from_owner))
     }
-    file.seek(SeekFrom::Start(first))?;
-    Ok(Body::from_stream(pieces(file, len)))
+
+    /// Reads what the system has in memory right here, and goes to a thread that may block only for what has to come from the
+    /// disk: most blobs are served more than once, and to change threads costs more than to copy a piece.
+    async fn fill(&self, mut buffer: Vec<u8>) -> io::Result<(Vec<u8>, usize)> {
+        let cached = preadv2(&self.file, &mut [IoSliceMut::new(&mut buffer)], self.at, ReadWriteFlags::NOWAIT);
+        if let Ok(len) = cached {
+            return Ok((buffer, len));
+        }
+        let (file, at) = (Arc::clone(&self.file), self.at);
+        let read = spawn_blocking(move || file.read_at(&mut buffer, at).map(|len| (buffer, len)));
+        read.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+    }
 }
 
-fn pieces(file: File, len: u64) -> impl Stream<Item = io::Result<Bytes>> {
-    stream::unfold(Some((read_ahead(file, len), len)), |state| async move {
-        let (reading, left) = state?;
-        match reading.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-            Ok((file, piece)) => {
-                let left = left - piece.len() as u64;
-                let next = (left > 0).then(|| (read_ahead(file, left), left));
-                Some((Ok(piece), next))
-            }
-            Err(error) => Some((Err(error), None)),
-        }
-    })
+/// A piece on its way out. Its buffer comes back once it is sent.
+struct Loan {
+    buffer: Vec<u8>,
+    len: usize,
+    spare: Spare,
 }
 
-fn read_ahead(mut file: File, left: u64) -> JoinHandle<io::Result<(File, Bytes)>> {
-    spawn_blocking(move || {
-        let len = left.min(PIECE);
-        let mut piece = Vec::with_capacity(usize::try_from(len).map_err(io::Error::other)?);
-        (&mut file).take(len).read_to_end(&mut piece)?;
-        if piece.len() as u64 != len {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok((file, piece.into()))
-    })
+impl AsRef<[u8]> for Loan {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        lock(&self.spare).push(mem::take(&mut self.buffer));
+    }
 }
 
 /// A request's body, as patient as the limits are.

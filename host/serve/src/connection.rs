@@ -33,8 +33,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How often, while there is no room, it is looked for somebody who does not need theirs.
 const CROWDED: Duration = Duration::from_millis(50);
 const MAX_HEADER_BYTES: usize = 64 << 10;
-/// What hyper buffers for each direction; large reads and writes are what throughput is made of.
-const MAX_BUFFER: usize = 1 << 20;
+/// What hyper buffers for each direction; large reads and writes are what throughput is made of, as long as they fit into the
+/// processor's cache.
+const MAX_BUFFER: usize = 256 << 10;
 
 /// Serves until `shutdown` is ready, then lets what is under way finish.
 pub(crate) async fn run(listener: TcpListener, router: Router, limits: Limits, shutdown: impl Future<Output = ()>) {

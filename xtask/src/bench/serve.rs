@@ -67,7 +67,8 @@ fn push(address: &str, home: &Path) -> Result<Digest> {
         file.write_all(&piece)?;
     }
     let digest = hasher.digest();
-    let url = format!("http://{address}/v2/bench/blobs/uploads/?digest={digest}");
+    // Without a slash at the end: curl would put the name of the file there.
+    let url = format!("http://{address}/v2/bench/blobs/uploads?digest={digest}");
     checked(Command::new("curl").args(["--silent", "--fail", "--request", "POST", "--upload-file"]).arg(&path).arg(url))?;
     fs::remove_file(path)?;
     Ok(digest)

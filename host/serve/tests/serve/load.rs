@@ -206,7 +206,8 @@ async fn a_refused_client_hears_why_although_it_was_sending() {
     let location = begin(&server).await;
     let len = 3 * MIB;
     let range = format!("10-{}", len + 9);
-    let head = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-range: {range}\r\ncontent-length: {len}\r\nconnection: close\r\n\r\n");
+    let head =
+        format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-range: {range}\r\ncontent-length: {len}\r\nconnection: close\r\n\r\n");
     let mut client = connect(&server, &head).await;
     client.write_all(&vec![0; len]).await.unwrap();
     let told = answer(&mut client).await;

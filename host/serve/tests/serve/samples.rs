@@ -63,7 +63,8 @@ impl Sample {
     /// An image of two layers; `seed` tells it from others.
     fn image(&mut self, seed: u64, more: &Value) -> Value {
         let layers: Vec<Value> = (0..2).map(|n| self.blob(media_type::OCI_LAYER, &noise(2000, seed * 10 + n))).collect();
-        let config = json!({ "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": [] }, "author": seed.to_string() });
+        let config =
+            json!({ "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": [] }, "author": seed.to_string() });
         let config = self.blob(media_type::OCI_CONFIG, config.to_string().as_bytes());
         self.document(media_type::OCI_MANIFEST, &json!({ "config": config, "layers": layers }), more)
     }
@@ -176,7 +177,8 @@ fn artifacts() -> Vec<Sample> {
 
 /// With subjects.
 fn about() -> Vec<Sample> {
-    let note = |kind: &str, subject: &Value| json!({ "artifactType": kind, "subject": subject, "annotations": { "org.example.note": kind } });
+    let note =
+        |kind: &str, subject: &Value| json!({ "artifactType": kind, "subject": subject, "annotations": { "org.example.note": kind } });
     let manifests = |sample: &mut Sample| {
         let image = sample.image(60, &json!({}));
         // Its kind is its config's.
@@ -188,7 +190,7 @@ fn about() -> Vec<Sample> {
         let index = pair(sample, 64, &json!({}));
         let child = sample.artifact(66, &json!({ "artifactType": KIND }));
         // One without a kind, which the list must not give one.
-        sample.index(&[child.clone()], &json!({ "subject": index }));
+        sample.index(std::slice::from_ref(&child), &json!({ "subject": index }));
         sample.index(&[child], &note(KIND, &index));
     };
     let missing = json!({ "mediaType": media_type::OCI_MANIFEST, "digest": Digest::of(b"missing subject"), "size": 123 });
