@@ -134,9 +134,8 @@ impl Incoming {
         Ok(part)
     }
 
-    /// About [`BATCH`] bytes; nothing at the end.
-    pub(crate) async fn batch(&mut self) -> Result<Vec<Bytes>, Failure> {
-        let mut parts = Vec::new();
+    /// About [`BATCH`] bytes more; none at the end. What came before a failure is among `parts` too.
+    pub(crate) async fn batch(&mut self, parts: &mut Vec<Bytes>) -> Result<(), Failure> {
         let mut len = 0;
         while len < BATCH
             && let Some(part) = self.next().await?
@@ -144,7 +143,7 @@ impl Incoming {
             len += part.len();
             parts.push(part);
         }
-        Ok(parts)
+        Ok(())
     }
 
     /// All of a small one.

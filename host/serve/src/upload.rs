@@ -116,33 +116,35 @@ impl Running {
         }
     }
 
-    /// Appends a body. The next batch is received while the last one is hashed and written; what was written before a
-    /// connection broke off stays.
+    /// Appends a body. The next batch is received while the last one is hashed and written; what came before a connection
+    /// broke off is kept.
     async fn fill(self: &Arc<Self>, mut guard: Guard, mut body: Incoming) -> Result<Guard, Failure> {
-        let mut parts = body.batch().await?;
+        let mut parts = Vec::new();
+        let mut came = body.batch(&mut parts).await;
         while !parts.is_empty() {
-            let (running, batch) = (Arc::clone(self), mem::take(&mut parts));
-            let write = spawn_blocking(move || {
-                let written = write(&mut guard, &batch);
-                running.offset.store(guard.as_ref().map_or(0, Upload::offset), Ordering::Relaxed);
-                *lock(&running.used) = Instant::now();
-                written.map(|()| guard)
-            });
-            let (written, next) = join!(write, body.batch());
-            guard = written.map_err(Failure::internal)??;
-            parts = next?;
+            let write = self.write(guard, mem::take(&mut parts));
+            let next = async { if came.is_ok() { body.batch(&mut parts).await } else { came } };
+            let (written, next) = join!(write, next);
+            (guard, came) = (written?, next);
         }
-        Ok(guard)
+        came.map(|()| guard)
+    }
+
+    async fn write(self: &Arc<Self>, mut guard: Guard, parts: Vec<Bytes>) -> Result<Guard, Failure> {
+        let running = Arc::clone(self);
+        let write = spawn_blocking(move || {
+            let upload = guard.as_mut().ok_or_else(unknown)?;
+            let written = parts.iter().try_for_each(|part| upload.append(part));
+            running.offset.store(upload.offset(), Ordering::Relaxed);
+            *lock(&running.used) = Instant::now();
+            Ok(written.map(|()| guard)?)
+        });
+        write.await.map_err(Failure::internal)?
     }
 }
 
 fn unknown() -> Failure {
     Failure::new(Code::BlobUploadUnknown, "there is no such upload; begin it anew")
-}
-
-fn write(upload: &mut Option<Upload>, parts: &[Bytes]) -> Result<(), Failure> {
-    let upload = upload.as_mut().ok_or_else(unknown)?;
-    parts.iter().try_for_each(|part| Ok(upload.append(part)?))
 }
 
 /// `POST`: a mount, a whole blob, or the beginning of an upload.

@@ -218,7 +218,7 @@ async fn a_broken_upload_goes_on_where_it_ended() {
     drop(broken);
     let status = server.get(&location).await;
     let held: usize = status.header("range").strip_prefix("0-").unwrap().parse::<usize>().unwrap() + 1;
-    assert!((1 << 20..=3 << 20).contains(&held), "{held} bytes were kept");
+    assert_eq!(held, 3 << 20, "all that came is kept");
     let range = format!("{held}-{}", bytes.len() - 1);
     let rest = server.send("PATCH", &location, &[("content-range", &range)], &bytes[held..]).await;
     assert_eq!(rest.status, 202, "{}", rest.text());
