@@ -82,6 +82,16 @@ pub fn running(write_readme: bool) -> Result<()> {
     show("bench-run", &text, write_readme)
 }
 
+/// What `nacre serve` is compared in.
+pub fn serving() -> Result<()> {
+    setup::all()?;
+    let (nacre, folder) = (run::build(true)?, tempfile::tempdir()?);
+    let mut text = String::new();
+    report::bounds(&mut text, &Vec::from_iter(serve::measured(&nacre, folder.path())?));
+    println!("{text}");
+    Ok(())
+}
+
 /// What `nacre build` is compared in.
 pub fn building(write_readme: bool) -> Result<()> {
     let (nacre, folder, registry) = begin()?;
