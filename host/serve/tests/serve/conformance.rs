@@ -374,6 +374,27 @@ async fn wrong_references_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_push_by_digest_gives_tags() {
+    let server = Server::start().await;
+    for name in ["index", "sha512"] {
+        let sample = samples::all().into_iter().find(|sample| sample.name == name).unwrap();
+        push_sample(&server, &sample).await;
+        let index = sample.documents.last().unwrap();
+        let put = async |reference: String| server.push_manifest(REPOSITORY, &reference, &index.media_type, &index.bytes).await;
+        let answer = put(format!("{}?tag={name}-1.2&tag={name}-1&tag={name}-latest", index.digest)).await;
+        assert_eq!((answer.status, answer.header("docker-content-digest")), (201, index.digest.to_string().as_str()), "{}", answer.text());
+        assert_eq!(answer.header("oci-tag"), format!("{name}-1.2, {name}-1, {name}-latest"));
+        for tag in ["1.2", "1", "latest"] {
+            is(&server.get(&url(&format!("manifests/{name}-{tag}"))).await, index, "GET");
+        }
+        put(format!("{}?tag=-bad", index.digest)).await.fails(400, "MANIFEST_INVALID");
+        put(format!("{}?{}", index.digest, "tag=a&".repeat(101))).await.fails(414, "UNSUPPORTED");
+        assert_eq!(put(format!("{name}?tag=other")).await.header("oci-tag"), "");
+    }
+    assert_eq!(server.get(&url("tags/list?n=4")).await.json()["tags"], json!(["index", "index-1", "index-1.2", "index-latest"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn methods_that_an_end_point_lacks_are_named() {
     let server = Server::start().await;
     let (blob, referrers) = (blob_url(&nowhere()), url(&format!("referrers/{}", nowhere())));
