@@ -4,6 +4,9 @@
 //! `docker.io/library/busybox`, `ghcr.io/acme/app` is what it says. What the store holds is there for every repository:
 //! blobs are not kept apart, and a blob that was pulled for one image never has to be pushed for another.
 //!
+//! An index may come before the manifests that it lists, or without some of them (a sparse index); what a manifest lists has to be
+//! here first. Clients get a limited number of places and limited patience ([`Limits`]), so that slow ones stop nobody.
+//!
 //! There is no authentication: whoever reaches the address may read and, unless [`Options::read_only`] says otherwise,
 //! write.
 
