@@ -10,6 +10,7 @@ mod image;
 mod many;
 mod measure;
 mod report;
+mod serve;
 mod tools;
 
 use std::{
@@ -81,6 +82,16 @@ pub fn running(write_readme: bool) -> Result<()> {
     show("bench-run", &text, write_readme)
 }
 
+/// What `nacre serve` is compared in.
+pub fn serving() -> Result<()> {
+    setup::all()?;
+    let (nacre, folder) = (run::build(true)?, tempfile::tempdir()?);
+    let mut text = String::new();
+    report::bounds(&mut text, &Vec::from_iter(serve::measured(&nacre, folder.path())?));
+    println!("{text}");
+    Ok(())
+}
+
 /// What `nacre build` is compared in.
 pub fn building(write_readme: bool) -> Result<()> {
     let (nacre, folder, registry) = begin()?;
@@ -116,7 +127,8 @@ fn moving(write_readme: bool) -> Result<()> {
         eprintln!("{name}");
         rows.push(Row { name: (*name).to_owned(), samples: compare(&mut tools, &scene, *work)? });
     }
-    let limits = limits(&scene, &rows)?;
+    let mut limits = limits(&scene, &rows)?;
+    limits.extend(serve::measured(&nacre, folder.path())?);
     let mut alone = archives::parsed(&nacre, &scene)?;
     alone.extend(many::measure(&nacre, folder.path(), &scene)?);
     let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();

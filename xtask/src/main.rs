@@ -19,7 +19,7 @@ cargo xtask COMMAND
   demo [--readme]   all set-up, then nacre's main job on a real image, every command shown with its output
   test [ARGS…]      all set-up, then every test (ARGS go to the test runner)
   bench [--readme]  nacre beside docker, podman, skopeo and buildah, in turn, in one run; 'bench build': only builds,
-                    'bench run': only containers
+                    'bench run': only containers, 'bench serve': only a blob from 'nacre serve' and from nginx
   real [FOLDER]     a Debian from the Internet (or made by debootstrap in FOLDER before): imported, built on, published, run
                     by podman; as root
   prove [NAME] [--seed N] [--full]
@@ -37,6 +37,7 @@ fn main() -> Result<()> {
         "demo" => demo::demo(readme),
         "bench" if rest.iter().any(|arg| arg == "build") => bench::building(readme),
         "bench" if rest.iter().any(|arg| arg == "run") => bench::running(readme),
+        "bench" if rest.iter().any(|arg| arg == "serve") => bench::serving(),
         "bench" => bench::bench(readme),
         "test" => setup::all().and_then(|()| run::tests(rest)),
         "real" => setup::all().and_then(|()| real::real(rest.first().map(String::as_str))),

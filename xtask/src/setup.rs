@@ -19,6 +19,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/sbin/dockerd", "docker.io"),
     ("/usr/sbin/runc", "runc"),
     ("/usr/bin/htpasswd", "apache2-utils"),
+    ("/usr/sbin/nginx", "nginx-light"),
+    ("/usr/bin/curl", "curl"),
     ("/usr/bin/openssl", "openssl"),
     ("/usr/bin/xz", "xz-utils"),
     ("/usr/bin/zstd", "zstd"),

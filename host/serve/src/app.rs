@@ -9,8 +9,9 @@ use std::{
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use nacre_oci::{Digest, Reference, Result};
@@ -22,7 +23,9 @@ use crate::{
     Options,
     arrivals::Arrivals,
     blob,
-    failure::{Cause, Code, Failure},
+    body::Shared,
+    failure::{self, Cause, Code, Failure},
+    limits::Limits,
     list, manifest, query,
     query::Params,
     route::{self, Route, Target},
@@ -30,7 +33,7 @@ use crate::{
     upload::{self, Uploads},
 };
 
-/// How often what ran out is dropped and what was used is recorded.
+/// How often, at least, what ran out is dropped and what was used is recorded.
 const TIDY: Duration = Duration::from_secs(60);
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -40,6 +43,7 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) uploads: Uploads,
     pub(crate) arrivals: Arrivals,
+    pub(crate) limits: Limits,
     options: Options,
     /// Images that were pulled since they were last recorded: a flush for each pull would be too dear.
     used: Mutex<HashSet<Digest>>,
@@ -47,9 +51,10 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(store: Store, options: Options) -> Result<Self> {
+    pub(crate) fn new(store: Store, options: Options, limits: Limits) -> Result<Self> {
         let arrivals = Arrivals::new(&store)?;
-        Ok(Self { store, uploads: Uploads::default(), arrivals, options, used: Mutex::default(), emptied: Mutex::default() })
+        let (used, emptied) = (Mutex::default(), Mutex::default());
+        Ok(Self { store, uploads: Uploads::default(), arrivals, limits, options, used, emptied })
     }
 
     pub(crate) fn read_only(&self) -> bool {
@@ -111,11 +116,11 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// Keeps things tidy for as long as the server runs.
 pub(crate) async fn housekeeping(app: Arc<App>) {
-    let mut tick = interval(TIDY);
+    let mut tick = interval(TIDY.min(app.limits.unfinished).max(Duration::from_millis(10)));
     loop {
         tick.tick().await;
         let tidy = blocking(&app, |app| {
-            app.uploads.expire();
+            app.uploads.expire(app.limits.unfinished);
             app.arrivals.expire()?;
             Ok(app.record_use()?)
         });
@@ -133,7 +138,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
     let start = Instant::now();
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let mut response = dispatch(&app, request).await.unwrap_or_else(IntoResponse::into_response);
+    let mut response = take(&app, request).await;
     let headers = response.headers_mut();
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     // What is served was made by strangers: no browser is to guess at it.
@@ -145,6 +150,19 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
     response
 }
 
+/// Answers, and hears a client out that is refused. Who asked first whether to send at all, or is too slow, is not waited for.
+async fn take(app: &Arc<App>, request: Request) -> Response {
+    let asks = request.headers().contains_key(header::EXPECT);
+    let (head, body) = request.into_parts();
+    let body = Shared::new(body);
+    let response = dispatch(app, Request::from_parts(head, Body::new(body.clone()))).await.unwrap_or_else(IntoResponse::into_response);
+    let refused = response.status().is_client_error() && response.status() != StatusCode::REQUEST_TIMEOUT;
+    if refused && !asks {
+        body.drain().await;
+    }
+    response
+}
+
 async fn dispatch(app: &Arc<App>, request: Request) -> Result<Response, Failure> {
     let unknown = || Failure::new(Code::NameUnknown, "there is no such end point");
     let path = query::decode(request.uri().path()).ok_or_else(unknown)?;
@@ -153,7 +171,7 @@ async fn dispatch(app: &Arc<App>, request: Request) -> Result<Response, Failure>
         return Err(Failure::new(Code::Unsupported, "this server is read-only"));
     }
     match path.as_str() {
-        "/v2" | "/v2/" | "/v2/_catalog" | "/v1/search" | "/v1/_ping" if !reads => Err(not_allowed()),
+        "/v2" | "/v2/" | "/v2/_catalog" | "/v1/search" | "/v1/_ping" if !reads => Err(not_allowed(failure::READING)),
         "/v2" | "/v2/" => Ok(Json(json!({})).into_response()),
         "/v2/_catalog" => list::catalog(app, Params::of(request.uri())?).await,
         "/v1/search" => search::search(app, Params::of(request.uri())?).await,
@@ -175,7 +193,7 @@ async fn end_point(app: &Arc<App>, route: Route, request: Request) -> Result<Res
         (&Method::GET | &Method::HEAD, Target::Upload(id)) => upload::status(app, &route, id),
         (&Method::PATCH, Target::Upload(id)) => upload::append(app, &route, id, request).await,
         (&Method::PUT, Target::Upload(id)) => upload::finish(app, &route, id, request).await,
-        (&Method::DELETE, Target::Upload(id)) => upload::cancel(app, &route, id),
+        (&Method::DELETE, Target::Upload(id)) => upload::cancel(app, &route, id).await,
         (&Method::GET | &Method::HEAD, Target::Manifest(selector)) => {
             manifest::get(app, &route, selector.clone(), head, request.headers()).await
         }
@@ -185,10 +203,21 @@ async fn end_point(app: &Arc<App>, route: Route, request: Request) -> Result<Res
         (&Method::GET | &Method::HEAD, Target::Referrers(digest)) => {
             list::referrers(app, &route, digest.clone(), Params::of(request.uri())?).await
         }
-        _ => Err(not_allowed()),
+        (_, target) => Err(not_allowed(methods(target))),
     }
 }
 
-fn not_allowed() -> Failure {
-    Failure::new(Code::Unsupported, "the end point does not know this method")
+/// What an end point does, for the header `Allow` (RFC 9110, section 15.5.6).
+fn methods(target: &Target) -> &'static str {
+    match target {
+        Target::Blob(_) => "GET, HEAD, DELETE",
+        Target::Uploads => "POST",
+        Target::Upload(_) => "GET, HEAD, PATCH, PUT, DELETE",
+        Target::Manifest(_) => "GET, HEAD, PUT, DELETE",
+        Target::Tags | Target::Referrers(_) => failure::READING,
+    }
+}
+
+fn not_allowed(allowed: &str) -> Failure {
+    Failure::new(Code::Unsupported, "the end point does not know this method").header(header::ALLOW, allowed)
 }

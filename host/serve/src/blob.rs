@@ -47,7 +47,7 @@ pub(crate) async fn get(app: &Arc<App>, digest: Digest, head: bool, headers: &He
     };
     let part =
         (status == StatusCode::PARTIAL_CONTENT).then(|| [(header::CONTENT_RANGE, format!("bytes {first}-{}/{size}", first + len - 1))]);
-    let body = if head { Body::empty() } else { body::file(file, first, len).map_err(Failure::internal)? };
+    let body = if head { Body::empty() } else { body::file(file, first, len) };
     Ok((status, fixed, part, [(header::CONTENT_LENGTH, len.to_string())], body).into_response())
 }
 

@@ -13,7 +13,6 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::{
@@ -21,58 +20,71 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::{Instant, Sleep, sleep},
+    time::{Instant, Sleep, sleep, timeout},
 };
 
-/// More clients than this wait for one of the others to leave. With a file for each, and the uploads', this stays within
-/// the 1024 descriptors that a process has by default.
-const MAX_CONNECTIONS: usize = 256;
-/// A request's head has to arrive within this time, and a kept connection to be used again.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-/// A client that takes or sends not one byte for so long is cut off.
-pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::{
+    limits::{Limits, Patience},
+    seats::{Seat, Seats},
+};
+
 /// What is under way at shutdown may take this long to end.
 const GRACE: Duration = Duration::from_secs(10);
+/// How often, while there is no room, it is looked for somebody who does not need theirs.
+const CROWDED: Duration = Duration::from_millis(50);
 const MAX_HEADER_BYTES: usize = 64 << 10;
-/// What hyper buffers for each direction; large reads and writes are what throughput is made of.
-const MAX_BUFFER: usize = 1 << 20;
+/// What hyper buffers for each direction; large reads and writes are what throughput is made of, as long as they fit into the
+/// processor's cache.
+const MAX_BUFFER: usize = 256 << 10;
 
 /// Serves until `shutdown` is ready, then lets what is under way finish.
-pub(crate) async fn run(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
-    let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub(crate) async fn run(listener: TcpListener, router: Router, limits: Limits, shutdown: impl Future<Output = ()>) {
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let seats = Seats::new(limits.idle);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         let (stream, slot) = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &slots, &seats) => accepted,
         };
-        let service = TowerToHyperService::new(router.clone());
-        let served = graceful.watch(http().serve_connection(TokioIo::new(Patient::new(stream)), service));
+        let served = serve(stream, router.clone(), limits, seats.take());
         connections.spawn(async move {
-            // What breaks here is the client's connection: there is nobody left to tell.
-            let _ = served.await;
+            served.await;
             drop(slot);
         });
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
-    let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+    seats.close();
+    let _ = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
     connections.shutdown().await;
 }
 
-fn http() -> http1::Builder {
+/// One connection, until the client ends it or is asked to leave.
+async fn serve(stream: TcpStream, router: Router, limits: Limits, seat: Arc<Seat>) {
+    let stream = Patient::new(stream, &limits, Arc::clone(&seat));
+    let mut served = pin!(http(&limits).serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    loop {
+        tokio::select! {
+            // What breaks here is the client's connection: there is nobody left to tell.
+            _ = &mut served => return,
+            () = seat.asked() => served.as_mut().graceful_shutdown(),
+        }
+    }
+}
+
+fn http(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head);
     http.max_header_size(MAX_HEADER_BYTES).max_buf_size(MAX_BUFFER);
     http
 }
 
 /// The next connection, once there is room for it.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>, seats: &Seats) -> (TcpStream, OwnedSemaphorePermit) {
+    let slot = room(slots, seats).await;
     loop {
-        let slot = Arc::clone(slots).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
             Ok((stream, _)) => {
                 let _ = stream.set_nodelay(true);
@@ -84,26 +96,46 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, O
     }
 }
 
-/// A connection that gives up on a client who takes nothing. (Who sends nothing is noticed where bodies are read.)
+/// A place for one more. While there is none, those who only sit on theirs are asked to leave, one after the other.
+async fn room(slots: &Arc<Semaphore>, seats: &Seats) -> OwnedSemaphorePermit {
+    if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+        return slot;
+    }
+    loop {
+        seats.make_room();
+        if let Ok(slot) = timeout(CROWDED, Arc::clone(slots).acquire_owned()).await {
+            return slot.expect("the semaphore is never closed");
+        }
+    }
+}
+
+/// A connection that gives up on a client who takes too little. (Who sends too little is noticed where bodies are read.)
 struct Patient {
     inner: TcpStream,
+    seat: Arc<Seat>,
+    patience: Patience,
     stalled: Pin<Box<Sleep>>,
-    waiting: bool,
+    waiting: Option<Instant>,
 }
 
 impl Patient {
-    fn new(inner: TcpStream) -> Self {
-        Self { inner, stalled: Box::pin(sleep(STALL_TIMEOUT)), waiting: false }
+    fn new(inner: TcpStream, limits: &Limits, seat: Arc<Seat>) -> Self {
+        let patience = Patience::new(limits);
+        Self { inner, seat, stalled: Box::pin(sleep(patience.left())), patience, waiting: None }
     }
 
-    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.waiting = false;
-            return written;
+    /// Lets a write wait only for as long as there is patience with this client.
+    fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = written {
+            let waited = self.waiting.take().map(|since| since.elapsed()).unwrap_or_default();
+            self.patience.moved(waited, *written.as_ref().unwrap_or(&0));
+            self.seat.moved();
+            return Poll::Ready(written);
         }
-        if !self.waiting {
-            self.waiting = true;
-            self.stalled.as_mut().reset(Instant::now() + STALL_TIMEOUT);
+        if self.waiting.is_none() {
+            let now = Instant::now();
+            self.waiting = Some(now);
+            self.stalled.as_mut().reset(now + self.patience.left());
         }
         ready!(self.stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -112,7 +144,11 @@ impl Patient {
 
 impl AsyncRead for Patient {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        if read.is_ready() {
+            self.seat.moved();
+        }
+        read
     }
 }
 

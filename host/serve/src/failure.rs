@@ -2,11 +2,14 @@
 
 use axum::{
     Json,
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use nacre_oci::Error;
 use serde_json::json;
+
+/// What can be done with what cannot be changed, for the header `Allow`.
+pub(crate) const READING: &str = "GET, HEAD";
 
 /// The specification's codes, and `UNKNOWN` for what is the server's own fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +118,9 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let body = json!({ "errors": [{ "code": self.code.parts().1, "message": self.message }] });
         let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(READING));
+        }
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::try_from(value) {
                 response.headers_mut().insert(name, value);

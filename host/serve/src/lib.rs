@@ -4,6 +4,9 @@
 //! `docker.io/library/busybox`, `ghcr.io/acme/app` is what it says. What the store holds is there for every repository:
 //! blobs are not kept apart, and a blob that was pulled for one image never has to be pushed for another.
 //!
+//! An index may come before the manifests that it lists, or without some of them (a sparse index); what a manifest lists has to be
+//! here first. Clients get a limited number of places and limited patience ([`Limits`]), so that slow ones stop nobody.
+//!
 //! There is no authentication: whoever reaches the address may read and, unless [`Options::read_only`] says otherwise,
 //! write.
 
@@ -13,12 +16,14 @@ mod blob;
 mod body;
 mod connection;
 mod failure;
+mod limits;
 mod list;
 mod manifest;
 mod query;
 mod range;
 mod route;
 mod search;
+mod seats;
 mod upload;
 
 use std::{future::Future, sync::Arc};
@@ -28,6 +33,7 @@ use nacre_store::Store;
 use tokio::net::TcpListener;
 
 use crate::app::App;
+pub use crate::limits::Limits;
 
 /// Hears lines of the log, from any thread.
 pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
@@ -52,7 +58,15 @@ impl Server {
     /// # Errors
     /// If the store cannot protect what comes in.
     pub fn new(store: Store, options: Options) -> Result<Self> {
-        Ok(Self { app: Arc::new(App::new(store, options)?) })
+        Self::with_limits(store, options, Limits::default())
+    }
+
+    /// The same with other limits than the default ones.
+    ///
+    /// # Errors
+    /// If the store cannot protect what comes in.
+    pub fn with_limits(store: Store, options: Options, limits: Limits) -> Result<Self> {
+        Ok(Self { app: Arc::new(App::new(store, options, limits)?) })
     }
 
     /// Serves on `listener` until `shutdown` is ready; then what is under way may end within ten seconds.
@@ -65,7 +79,7 @@ impl Server {
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<()> {
         let app = self.app;
         let keeper = tokio::spawn(app::housekeeping(Arc::clone(&app)));
-        connection::run(listener, app::router(Arc::clone(&app)), shutdown).await;
+        connection::run(listener, app::router(Arc::clone(&app)), app.limits, shutdown).await;
         keeper.abort();
         tokio::task::spawn_blocking(move || app.record_use()).await.unwrap_or(Ok(()))
     }

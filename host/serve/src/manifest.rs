@@ -15,12 +15,15 @@ use nacre_store::{Acquired, Held};
 use crate::{
     app::{App, blocking},
     blob::{CONTENT_DIGEST, matches, text},
-    body,
+    body::Incoming,
     failure::{Code, Failure},
-    query::encode,
+    query::{Params, encode},
     route::{Route, Selector},
 };
 
+const TAGS: HeaderName = HeaderName::from_static("oci-tag");
+/// As many as one push by digest may give.
+const MAX_TAGS: usize = 100;
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 /// `GET` and `HEAD`.
@@ -67,19 +70,42 @@ fn unknown(error: Error) -> Failure {
 /// `PUT`: checks the document and that all it needs is here, and makes it an image of the store.
 pub(crate) async fn put(app: &Arc<App>, route: &Route, selector: Selector, request: Request) -> Result<Response, Failure> {
     let media_type = text(request.headers(), header::CONTENT_TYPE).map(|t| t.split(';').next().unwrap_or(t).trim().to_owned());
-    let bytes = body::whole(request.into_body(), MAX_MANIFEST, "the manifest").await?;
-    let repository = route.repository.clone();
+    let tags = tags(&selector, &Params::of(request.uri())?)?;
+    let bytes = Incoming::new(request.into_body(), &app.limits).whole(MAX_MANIFEST, "the manifest").await?;
+    let (repository, given) = (route.repository.clone(), tags.join(", "));
     let (digest, subject) = blocking(app, move |app| {
         let document = parse(&bytes, media_type.as_deref())?;
         let (reference, digest) = target(&repository, selector, &bytes)?;
+        let mut names = vec![reference];
+        for tag in &tags {
+            names.push(tagged(&repository, tag)?);
+        }
         let descriptor = Descriptor::new(document.media_type(), digest.clone(), bytes.len() as u64);
-        keep(app, &reference, &RawManifest { descriptor, bytes }, &document)?;
+        keep(app, &names, &RawManifest { descriptor, bytes }, &document)?;
         Ok((digest, document.subject().map(|subject| subject.digest.to_string())))
     })
     .await?;
     let location = encode(&format!("/v2/{}/manifests/{digest}", route.path));
     let headers = [(header::LOCATION, location), (CONTENT_DIGEST, digest.to_string())];
-    Ok((StatusCode::CREATED, headers, subject.map(|subject| [(SUBJECT, subject)]), ()).into_response())
+    let given = (!given.is_empty()).then_some([(TAGS, given)]);
+    Ok((StatusCode::CREATED, headers, subject.map(|subject| [(SUBJECT, subject)]), given, ()).into_response())
+}
+
+/// The tags that a push by digest gives as parameters (distribution specification after 1.1, "Pushing Manifests").
+fn tags(selector: &Selector, params: &Params) -> Result<Vec<String>, Failure> {
+    let tags: Vec<String> = params.all("tag").map(str::to_owned).collect();
+    match selector {
+        Selector::Tag(_) => Ok(Vec::new()),
+        Selector::Digest(_) if tags.len() > MAX_TAGS => {
+            let message = format!("more than {MAX_TAGS} tags at once");
+            Err(Failure::new(Code::Unsupported, message).status(StatusCode::URI_TOO_LONG))
+        }
+        Selector::Digest(_) => Ok(tags),
+    }
+}
+
+fn tagged(repository: &Reference, tag: &str) -> Result<Reference, Failure> {
+    repository.with_tag(tag).map_err(|error| Failure::new(Code::ManifestInvalid, error.to_string()))
 }
 
 fn parse(bytes: &[u8], media_type: Option<&str>) -> Result<Document, Failure> {
@@ -96,10 +122,7 @@ fn parse(bytes: &[u8], media_type: Option<&str>) -> Result<Document, Failure> {
 /// The name to give, and the digest of the bytes, which a name by digest has to fit.
 fn target(repository: &Reference, selector: Selector, bytes: &[u8]) -> Result<(Reference, Digest), Failure> {
     match selector {
-        Selector::Tag(tag) => {
-            let name = repository.with_tag(&tag).map_err(|error| Failure::new(Code::ManifestInvalid, error.to_string()))?;
-            Ok((name, Digest::of(bytes)))
-        }
+        Selector::Tag(tag) => Ok((tagged(repository, &tag)?, Digest::of(bytes))),
         Selector::Digest(wanted) => {
             let mut hasher = Hasher::new(wanted.algorithm());
             hasher.update(bytes);
@@ -112,10 +135,10 @@ fn target(repository: &Reference, selector: Selector, bytes: &[u8]) -> Result<(R
     }
 }
 
-fn keep(app: &App, reference: &Reference, raw: &RawManifest, document: &Document) -> Result<(), Failure> {
+fn keep(app: &App, names: &[Reference], raw: &RawManifest, document: &Document) -> Result<(), Failure> {
     let session = app.store.session(Acquired::Pushed)?;
     for child in document.children() {
-        if !is_foreign(child) && !session.contains(child)? {
+        if !session.contains(child)? && !is_foreign(child) && !may_come_later(app, document, child)? {
             let message = format!("{} of {} bytes is not here; push it first", child.digest, child.size);
             return Err(Failure::new(Code::ManifestBlobUnknown, message));
         }
@@ -123,10 +146,19 @@ fn keep(app: &App, reference: &Reference, raw: &RawManifest, document: &Document
     let memory = Memory::new();
     memory.add_unchecked(raw.descriptor.digest.clone(), raw.bytes.clone());
     session.put(&raw.descriptor, &Content::new(&memory, &raw.descriptor, &Silent))?;
-    app.store.add_tagged(reference, raw, Acquired::Pushed)?;
+    for name in names {
+        app.store.add_tagged(name, raw, Acquired::Pushed)?;
+    }
     // From now on the image protects what it needs.
     app.arrivals.settle(document.children().into_iter().map(|child| &child.digest))?;
     Ok(())
+}
+
+/// An index may list manifests that are not here, or not yet: who wants one platform need not push, or keep, all of them. (What a
+/// manifest itself lists has to be here.) What is here under that digest and has another size is no such thing.
+fn may_come_later(app: &App, document: &Document, child: &Descriptor) -> Result<bool, Failure> {
+    let listed = matches!(document, Document::Index(_)) && child.is_document();
+    Ok(listed && app.store.blob_size(&child.digest)?.is_none())
 }
 
 /// Layers that their makers do not let others distribute are never pushed (image specification, `layer.md`).

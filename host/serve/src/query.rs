@@ -10,7 +10,7 @@ use crate::failure::{Code, Failure};
 /// The most entries of one answer. Who wants more follows the `Link`.
 const MAX_PAGE: usize = 10_000;
 
-/// The parameters of a query; of one that is repeated the first counts.
+/// The parameters of a query; of one that is repeated the first counts, where only one is wanted.
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -20,7 +20,12 @@ impl Params {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.all(key).next()
+    }
+
+    /// Every value of one that may be repeated.
+    pub(crate) fn all(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
     /// `n`, the number of entries that are wanted.

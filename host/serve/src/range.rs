@@ -12,20 +12,21 @@ pub(crate) enum Span {
     Unsatisfiable,
 }
 
-/// Reads a `Range` header. What is not one range of bytes is ignored, as the RFC allows.
+/// Reads a `Range` header. What is not one range of bytes is ignored, and one that ends before it begins is refused; the RFC
+/// allows both.
 pub(crate) fn span(header: Option<&str>, size: u64) -> Span {
     let range = header.and_then(|h| h.trim().strip_prefix("bytes=")).and_then(|r| r.trim().split_once('-'));
     let Some((first, last)) = range else { return Span::Whole };
     let read = match (first.trim(), last.trim()) {
         ("", suffix) => number(suffix).map(|n| if n == 0 { Span::Unsatisfiable } else { part(size.saturating_sub(n), u64::MAX, size) }),
         (first, "") => number(first).map(|first| part(first, u64::MAX, size)),
-        (first, last) => number(first).zip(number(last)).filter(|(f, l)| f <= l).map(|(f, l)| part(f, l, size)),
+        (first, last) => number(first).zip(number(last)).map(|(first, last)| part(first, last, size)),
     };
     read.unwrap_or(Span::Whole)
 }
 
 fn part(first: u64, last: u64, size: u64) -> Span {
-    if first >= size { Span::Unsatisfiable } else { Span::Part(first, last.min(size - 1)) }
+    if first >= size || first > last { Span::Unsatisfiable } else { Span::Part(first, last.min(size - 1)) }
 }
 
 /// Reads a chunk's `Content-Range`: `FIRST-LAST`, both included; `bytes FIRST-LAST/SIZE` is taken as well.
@@ -61,7 +62,7 @@ mod tests {
             ("bytes=10-", Span::Unsatisfiable),
             ("bytes=10-11", Span::Unsatisfiable),
             ("bytes=-0", Span::Unsatisfiable),
-            ("bytes=5-2", Span::Whole),
+            ("bytes=5-2", Span::Unsatisfiable),
             ("bytes=-", Span::Whole),
             ("bytes=a-b", Span::Whole),
             ("bytes=1-b", Span::Whole),

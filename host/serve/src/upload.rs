@@ -11,7 +11,6 @@ use std::{
 };
 
 use axum::{
-    body::Body,
     extract::Request,
     http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
@@ -21,22 +20,20 @@ use nacre_oci::Digest;
 use nacre_store::Upload;
 use tokio::{
     join,
-    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch},
     task::spawn_blocking,
 };
 
 use crate::{
     app::{App, blocking, lock},
     blob::{CONTENT_DIGEST, text},
-    body,
+    body::Incoming,
     failure::{Code, Failure},
     query::{Params, encode},
     range,
     route::Route,
 };
 
-/// An upload that nobody goes on with is thrown away after this time.
-const PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// Each upload holds a file open. Beyond this many, a new one takes the place of the one that stood still longest ...
 const MAX_UPLOADS: usize = 256;
 /// ... if that was for at least this long.
@@ -53,6 +50,8 @@ struct Running {
     path: String,
     used: Mutex<Instant>,
     offset: AtomicU64,
+    /// Tells the request that writes.
+    cancelled: watch::Sender<bool>,
     /// Locked by the request that writes; empty once it is finished.
     upload: Arc<AsyncMutex<Option<Upload>>>,
 }
@@ -60,23 +59,19 @@ struct Running {
 type Guard = OwnedMutexGuard<Option<Upload>>;
 
 impl Uploads {
-    fn insert(&self, path: &str, upload: Upload) -> Result<String, Failure> {
-        let id = upload.id().to_owned();
-        let upload = Arc::new(AsyncMutex::new(Some(upload)));
-        let running = Running { path: path.to_owned(), used: Mutex::new(Instant::now()), offset: AtomicU64::new(0), upload };
+    fn insert(&self, running: Running, id: &str) -> Result<(), Failure> {
         let mut all = lock(&self.0);
         if all.len() >= MAX_UPLOADS {
             let oldest = all.iter().max_by_key(|(_, one)| one.idle()).filter(|(_, one)| one.idle() > STALE).map(|(id, _)| id.clone());
             let busy = || Failure::new(Code::TooManyRequests, "too many uploads are under way; try again later");
             all.remove(&oldest.ok_or_else(busy)?);
         }
-        all.insert(id.clone(), Arc::new(running));
-        Ok(id)
+        all.insert(id.to_owned(), Arc::new(running));
+        Ok(())
     }
 
     fn get(&self, path: &str, id: &str) -> Result<Arc<Running>, Failure> {
-        let running = lock(&self.0).get(id).filter(|one| one.path == path).cloned();
-        let running = running.ok_or_else(|| Failure::new(Code::BlobUploadUnknown, "there is no such upload; begin it anew"))?;
+        let running = lock(&self.0).get(id).filter(|one| one.path == path).cloned().ok_or_else(unknown)?;
         *lock(&running.used) = Instant::now();
         Ok(running)
     }
@@ -85,13 +80,19 @@ impl Uploads {
         lock(&self.0).remove(id);
     }
 
-    /// Throws away what nobody goes on with.
-    pub(crate) fn expire(&self) {
-        lock(&self.0).retain(|_, one| one.idle() < PATIENCE);
+    /// Throws away what nobody has gone on with for so long.
+    pub(crate) fn expire(&self, unfinished: Duration) {
+        lock(&self.0).retain(|_, one| one.idle() < unfinished);
     }
 }
 
 impl Running {
+    fn new(path: &str, upload: Upload) -> Self {
+        let upload = Arc::new(AsyncMutex::new(Some(upload)));
+        let (used, offset, cancelled) = (Mutex::new(Instant::now()), AtomicU64::new(0), watch::Sender::new(false));
+        Self { path: path.to_owned(), used, offset, cancelled, upload }
+    }
+
     /// How long nothing has been written.
     fn idle(&self) -> Duration {
         if self.upload.try_lock().is_err() { Duration::ZERO } else { lock(&self.used).elapsed() }
@@ -105,6 +106,45 @@ impl Running {
     fn offset(&self) -> u64 {
         self.offset.load(Ordering::Relaxed)
     }
+
+    /// Appends a body, unless the upload is cancelled meanwhile.
+    async fn receive(self: &Arc<Self>, guard: Guard, body: Incoming) -> Result<Guard, Failure> {
+        let mut cancelled = self.cancelled.subscribe();
+        tokio::select! {
+            guard = self.fill(guard, body) => guard,
+            _ = cancelled.wait_for(|cancelled| *cancelled) => Err(unknown()),
+        }
+    }
+
+    /// Appends a body. The next batch is received while the last one is hashed and written; what came before a connection
+    /// broke off is kept.
+    async fn fill(self: &Arc<Self>, mut guard: Guard, mut body: Incoming) -> Result<Guard, Failure> {
+        let mut parts = Vec::new();
+        let mut came = body.batch(&mut parts).await;
+        while !parts.is_empty() {
+            let write = self.write(guard, mem::take(&mut parts));
+            let next = async { if came.is_ok() { body.batch(&mut parts).await } else { came } };
+            let (written, next) = join!(write, next);
+            (guard, came) = (written?, next);
+        }
+        came.map(|()| guard)
+    }
+
+    async fn write(self: &Arc<Self>, mut guard: Guard, parts: Vec<Bytes>) -> Result<Guard, Failure> {
+        let running = Arc::clone(self);
+        let write = spawn_blocking(move || {
+            let upload = guard.as_mut().ok_or_else(unknown)?;
+            let written = parts.iter().try_for_each(|part| upload.append(part));
+            running.offset.store(upload.offset(), Ordering::Relaxed);
+            *lock(&running.used) = Instant::now();
+            Ok(written.map(|()| guard)?)
+        });
+        write.await.map_err(Failure::internal)?
+    }
+}
+
+fn unknown() -> Failure {
+    Failure::new(Code::BlobUploadUnknown, "there is no such upload; begin it anew")
 }
 
 /// `POST`: a mount, a whole blob, or the beginning of an upload.
@@ -119,12 +159,14 @@ pub(crate) async fn start(app: &Arc<App>, route: &Route, request: Request) -> Re
     }
     let digest: Option<Digest> = params.get("digest").map(str::parse).transpose()?;
     let upload = blocking(app, |app| Ok(app.store.upload()?)).await?;
+    let id = upload.id().to_owned();
+    let running = Running::new(&route.path, upload);
     let Some(digest) = digest else {
-        let id = app.uploads.insert(&route.path, upload)?;
+        app.uploads.insert(running, &id)?;
         return Ok((StatusCode::ACCEPTED, progress(&route.path, &id, 0)).into_response());
     };
-    let guard = Arc::new(AsyncMutex::new(Some(upload))).try_lock_owned().map_err(Failure::internal)?;
-    let guard = receive(guard, request.into_body(), |_| {}).await?;
+    let guard = running.begin_writing()?;
+    let guard = Arc::new(running).receive(guard, Incoming::new(request.into_body(), &app.limits)).await?;
     store(app, guard, digest, &route.path).await
 }
 
@@ -139,9 +181,7 @@ pub(crate) async fn append(app: &Arc<App>, route: &Route, id: &str, request: Req
     let running = app.uploads.get(&route.path, id)?;
     let guard = running.begin_writing()?;
     check_range(request.headers(), &running, &route.path, id)?;
-    let counted = Arc::clone(&running);
-    receive(guard, request.into_body(), move |offset| counted.offset.store(offset, Ordering::Relaxed)).await?;
-    *lock(&running.used) = Instant::now();
+    running.receive(guard, Incoming::new(request.into_body(), &app.limits)).await?;
     Ok((StatusCode::ACCEPTED, progress(&route.path, id, running.offset())).into_response())
 }
 
@@ -152,46 +192,27 @@ pub(crate) async fn finish(app: &Arc<App>, route: &Route, id: &str, request: Req
     let digest = params.get("digest").ok_or_else(|| Failure::new(Code::DigestInvalid, "the parameter 'digest' is missing"))?.parse()?;
     let guard = running.begin_writing()?;
     check_range(request.headers(), &running, &route.path, id)?;
-    let counted = Arc::clone(&running);
-    let guard = receive(guard, request.into_body(), move |offset| counted.offset.store(offset, Ordering::Relaxed)).await?;
+    let guard = running.receive(guard, Incoming::new(request.into_body(), &app.limits)).await?;
     app.uploads.remove(id);
     store(app, guard, digest, &route.path).await
 }
 
-/// `DELETE`: throws it away.
-pub(crate) fn cancel(app: &App, route: &Route, id: &str) -> Result<Response, Failure> {
-    app.uploads.get(&route.path, id)?;
+/// `DELETE`: throws it away. A request that is writing to it ends first, and with it whatever came.
+pub(crate) async fn cancel(app: &Arc<App>, route: &Route, id: &str) -> Result<Response, Failure> {
+    let running = app.uploads.get(&route.path, id)?;
     app.uploads.remove(id);
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// Appends a body. The next batch is received while the last one is hashed and written; what was written before a
-/// connection broke off stays.
-async fn receive(mut guard: Guard, body: Body, counted: impl Fn(u64) + Clone + Send + 'static) -> Result<Guard, Failure> {
-    let mut body = body.into_data_stream();
-    let mut parts = body::batch(&mut body).await?;
-    while !parts.is_empty() {
-        let (batch, counted) = (mem::take(&mut parts), counted.clone());
-        let write = spawn_blocking(move || {
-            let written = write(&mut guard, &batch);
-            counted(guard.as_ref().map_or(0, Upload::offset));
-            written.map(|()| guard)
-        });
-        let (written, next) = join!(write, body::batch(&mut body));
-        guard = written.map_err(Failure::internal)??;
-        parts = next?;
-    }
-    Ok(guard)
-}
-
-fn write(upload: &mut Option<Upload>, parts: &[Bytes]) -> Result<(), Failure> {
-    let upload = upload.as_mut().ok_or_else(|| Failure::new(Code::BlobUploadUnknown, "the upload is finished"))?;
-    parts.iter().try_for_each(|part| Ok(upload.append(part)?))
+    running.cancelled.send_replace(true);
+    let upload = Arc::clone(&running.upload).lock_owned().await.take();
+    blocking(app, move |_| {
+        drop(upload);
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
 }
 
 /// Checks the digest and makes it a blob that waits for its manifest.
 async fn store(app: &Arc<App>, mut guard: Guard, digest: Digest, path: &str) -> Result<Response, Failure> {
-    let upload = guard.take().ok_or_else(|| Failure::new(Code::BlobUploadUnknown, "the upload is finished"))?;
+    let upload = guard.take().ok_or_else(unknown)?;
     let wanted = digest.clone();
     blocking(app, move |app| {
         app.arrivals.protect(&wanted)?;

@@ -1,12 +1,16 @@
 //! A server on a free port over a store in a temporary folder, and a plain HTTP client.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
 
+use bytes::Bytes;
 use nacre_oci::{Descriptor, Digest, Memory, Select, copy};
-use nacre_serve::Options;
+use nacre_serve::{Limits, Options};
 use nacre_store::Store;
 use nacre_tests::conformance::everything;
-use reqwest::{Client, Method};
+use reqwest::{Body, Client, Method};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -30,10 +34,18 @@ pub(crate) struct Answer {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        Self::with(false).await
+        Self::with(false, Limits::default()).await
     }
 
-    pub(crate) async fn with(read_only: bool) -> Self {
+    pub(crate) async fn read_only() -> Self {
+        Self::with(true, Limits::default()).await
+    }
+
+    pub(crate) async fn limited(limits: Limits) -> Self {
+        Self::with(false, limits).await
+    }
+
+    async fn with(read_only: bool, limits: Limits) -> Self {
         let folder = TempDir::with_prefix("nacre-serve-").unwrap();
         let store = Store::open(&folder.path().join("root")).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -43,7 +55,7 @@ impl Server {
         let options = Options { read_only, log: Some(Arc::new(move |line: &str| hears.lock().unwrap().push(line.to_owned()))) };
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move { stopped.await.unwrap_or(()) };
-        let task = tokio::spawn(nacre_serve::Server::new(store.clone(), options).unwrap().run(listener, shutdown));
+        let task = tokio::spawn(nacre_serve::Server::with_limits(store.clone(), options, limits).unwrap().run(listener, shutdown));
         // Plain HTTP only; but the client wants to know how it would encrypt.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().unwrap();
@@ -58,14 +70,36 @@ impl Server {
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
+        self.exchange(method, path, headers, body.into()).await
+    }
+
+    /// Sends a body of unknown length.
+    pub(crate) async fn stream(&self, method: &str, path: &str, parts: impl Iterator<Item = Bytes> + Send + 'static) -> Answer {
+        let parts = futures_util::stream::iter(parts.map(Ok::<_, Infallible>));
+        self.exchange(method, path, &[], Body::wrap_stream(parts)).await
+    }
+
+    async fn exchange(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
         let method: Method = method.parse().unwrap();
-        let mut request = self.client.request(method, format!("http://{}{path}", self.address)).body(body.into());
+        let mut request = self.client.request(method, format!("http://{}{path}", self.address)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Answer { status, headers, body: response.bytes().await.unwrap().into() }
+    }
+
+    /// Puts a blob into the store without the server.
+    pub(crate) fn place_blob(&self, bytes: &[u8]) -> Digest {
+        let mut upload = self.store.upload().unwrap();
+        upload.append(bytes).unwrap();
+        upload.finish(&Digest::of(bytes), &self.store.lease().unwrap()).unwrap().digest
+    }
+
+    /// The files of uploads that are not finished.
+    pub(crate) fn unfinished(&self) -> usize {
+        std::fs::read_dir(self.store.root().join("ingest/uploads")).unwrap().count()
     }
 
     /// The answer's head; its body is still on its way.

@@ -5,7 +5,9 @@
 mod conformance;
 mod discovery;
 mod harness;
+mod load;
 mod management;
 mod peers;
 mod pull;
 mod push;
+mod samples;

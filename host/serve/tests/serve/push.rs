@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use nacre_oci::{Algorithm, Descriptor, Digest, Hasher, Index, MAX_MANIFEST, Manifest, Memory, Select, media_type, plan};
+use nacre_oci::{Algorithm, Descriptor, Digest, Hasher, MAX_MANIFEST, Manifest, Memory, Select, media_type, plan};
 use nacre_store::Store;
 use nacre_tests::images::{self, Recipe};
 use tokio::{
@@ -196,16 +196,6 @@ async fn wrong_manifests_are_refused() {
     put("1", media_type::OCI_MANIFEST, &json(&manifest(config.clone(), vec![missing], None))).await.fails(404, "MANIFEST_BLOB_UNKNOWN");
     let longer = Descriptor { size: 6, ..layer.clone() };
     put("1", media_type::OCI_MANIFEST, &json(&manifest(config.clone(), vec![longer], None))).await.fails(404, "MANIFEST_BLOB_UNKNOWN");
-    let child = Descriptor::new(media_type::OCI_MANIFEST, nowhere(), 5);
-    let index = Index {
-        schema_version: 2,
-        media_type: media_type::OCI_INDEX.into(),
-        artifact_type: None,
-        manifests: vec![child],
-        subject: None,
-        annotations: Default::default(),
-    };
-    put("1", media_type::OCI_INDEX, &serde_json::to_vec(&index).unwrap()).await.fails(404, "MANIFEST_BLOB_UNKNOWN");
     let large = vec![b' '; usize::try_from(MAX_MANIFEST).unwrap() + 1];
     put("1", media_type::OCI_MANIFEST, &large).await.fails(413, "SIZE_INVALID");
     server.get("/v2/a/b/manifests/1").await.fails(404, "MANIFEST_UNKNOWN");
@@ -228,7 +218,7 @@ async fn a_broken_upload_goes_on_where_it_ended() {
     drop(broken);
     let status = server.get(&location).await;
     let held: usize = status.header("range").strip_prefix("0-").unwrap().parse::<usize>().unwrap() + 1;
-    assert!((1 << 20..=3 << 20).contains(&held), "{held} bytes were kept");
+    assert_eq!(held, 3 << 20, "all that came is kept");
     let range = format!("{held}-{}", bytes.len() - 1);
     let rest = server.send("PATCH", &location, &[("content-range", &range)], &bytes[held..]).await;
     assert_eq!(rest.status, 202, "{}", rest.text());
@@ -306,7 +296,7 @@ fn prune(store: &Store) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_server_changes_nothing() {
-    let server = Server::with(true).await;
+    let server = Server::read_only().await;
     let memory = Memory::new();
     let root = images::image(&memory, &Recipe::default());
     server.place(&memory, &root, "docker.io/team/app:1");
