@@ -41,6 +41,9 @@ use crate::{
     extension::Early,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     if let Some(code) = nacre_runtime::serve(env::args_os().nth(1).as_deref()) {
         return code;

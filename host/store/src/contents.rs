@@ -1,7 +1,8 @@
 //! All content that the store knows of, by numbers: walks over very many images copy and compare no digests.
 
-use std::{collections::HashMap, fs, ops::Range, os::unix::ffi::OsStrExt};
+use std::{collections::HashMap, fs, ops::Range, path::Path};
 
+use foldhash::fast::RandomState;
 use nacre_oci::{Digest, Result};
 use rusqlite::Connection;
 
@@ -13,8 +14,8 @@ use crate::{
 /// What exists, and which document lists what.
 #[derive(Default)]
 pub(crate) struct Contents {
-    /// By digest, as the metadata has it: `sha256:…`.
-    numbers: HashMap<Box<str>, usize>,
+    /// By a digest's hex digits, whose count tells the algorithm.
+    numbers: HashMap<Box<str>, usize, RandomState>,
     contents: Vec<Content>,
     /// What documents list, one document after the other.
     listed: Vec<u32>,
@@ -43,25 +44,27 @@ pub(crate) struct Walks<'a> {
 impl Contents {
     /// All images and what their documents list, and which of it is there, also of what nothing lists.
     pub(crate) fn read(db: &Connection, layout: &Layout) -> Result<Self, Fault> {
+        let files = ALGORITHMS.iter().map(|algorithm| read_dir(&layout.blobs(*algorithm))).collect::<Result<Vec<_>>>()?;
         let mut contents = Self::default();
+        contents.numbers.reserve(files.iter().map(Vec::len).sum());
         let mut document = (String::new(), 0);
         edges::each(db, |parent, child, bytes| {
             if document.0 != parent {
-                document = (parent.to_owned(), contents.number(parent, 0));
+                document = (parent.to_owned(), contents.number(hex(parent), 0));
                 contents.contents[document.1].children = contents.listed.len()..contents.listed.len();
             }
-            let child = contents.number(child, bytes);
+            let child = contents.number(hex(child), bytes);
             contents.listed.push(u32::try_from(child).unwrap_or(u32::MAX));
             contents.contents[document.1].children.end += 1;
         })?;
-        images::each_size(db, |image, bytes| _ = contents.number(image, bytes))?;
-        contents.find_present(layout)?;
+        images::each_size(db, |image, bytes| _ = contents.number(hex(image), bytes))?;
+        files.iter().flatten().for_each(|file| contents.add_file(file));
         Ok(contents)
     }
 
-    fn number(&mut self, digest: &str, bytes: u64) -> usize {
-        let number = self.numbers.get(digest).copied().unwrap_or_else(|| {
-            self.numbers.insert(digest.into(), self.contents.len());
+    fn number(&mut self, hex: &str, bytes: u64) -> usize {
+        let number = self.numbers.get(hex).copied().unwrap_or_else(|| {
+            self.numbers.insert(hex.into(), self.contents.len());
             self.contents.push(Content::default());
             self.contents.len() - 1
         });
@@ -70,30 +73,26 @@ impl Contents {
         number
     }
 
-    /// The file system is asked for sizes only where no document says one: what came in has the size that was announced.
-    fn find_present(&mut self, layout: &Layout) -> Result<()> {
-        let mut digest = String::new();
-        for algorithm in ALGORITHMS {
-            for entry in read_dir(&layout.blobs(algorithm))? {
-                digest.clear();
-                digest.extend([algorithm.name(), ":", &String::from_utf8_lossy(entry.file_name().as_bytes())]);
-                let known = self.numbers.get(&*digest).copied().filter(|number| self.contents[*number].bytes > 0);
-                let number = known.or_else(|| self.number_of_file(&digest, &entry));
-                number.into_iter().for_each(|number| self.contents[number].present = true);
-            }
+    /// The file system is asked for a size only where no document says one: what came in has the size that was announced.
+    fn add_file(&mut self, file: &fs::DirEntry) {
+        let name = file.file_name();
+        let Some(hex) = name.to_str() else { return };
+        let known = self.numbers.get(hex).copied().filter(|number| self.contents[*number].bytes > 0);
+        if let Some(number) = known.or_else(|| self.number_of(file, hex)) {
+            self.contents[number].present = true;
         }
-        Ok(())
     }
 
     /// Nothing for what is no blob, or gone.
-    fn number_of_file(&mut self, digest: &str, entry: &fs::DirEntry) -> Option<usize> {
-        digest.parse::<Digest>().ok()?;
-        let bytes = entry.metadata().ok()?.len();
-        Some(self.number(digest, bytes))
+    fn number_of(&mut self, file: &fs::DirEntry, hex: &str) -> Option<usize> {
+        let algorithm = file.path().parent().and_then(Path::file_name)?.to_str()?.to_owned();
+        format!("{algorithm}:{hex}").parse::<Digest>().ok()?;
+        let bytes = file.metadata().ok()?.len();
+        Some(self.number(hex, bytes))
     }
 
     fn get(&self, digest: &Digest) -> Option<usize> {
-        self.numbers.get(&*digest.to_string()).copied()
+        self.numbers.get(digest.hex()).copied()
     }
 
     fn children(&self, number: usize) -> impl Iterator<Item = usize> {
@@ -137,9 +136,17 @@ impl Contents {
     }
 
     fn digests(&self, test: impl Fn(usize) -> bool) -> Vec<Digest> {
-        // Each is from a digest: a file's name that is none got no number.
-        self.numbers.iter().filter(|(_, number)| test(**number)).filter_map(|(text, _)| text.parse().ok()).collect()
+        let digest = |hex: &str| {
+            let algorithm = ALGORITHMS.into_iter().find(|algorithm| algorithm.hex_len() == hex.len())?;
+            format!("{}:{hex}", algorithm.name()).parse().ok()
+        };
+        self.numbers.iter().filter(|(_, number)| test(**number)).filter_map(|(hex, _)| digest(hex)).collect()
     }
+}
+
+/// The hex digits of a digest in a column.
+fn hex(digest: &str) -> &str {
+    digest.split_once(':').map_or(digest, |(_, hex)| hex)
 }
 
 impl Reached {

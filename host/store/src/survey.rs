@@ -1,14 +1,15 @@
 //! Everything that is known of all images, read once: for whoever looks at very many of them.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, panic::resume_unwind, thread};
 
 use nacre_oci::{Digest, Result};
+use rusqlite::Connection;
 
 use crate::{
     Decision, Image, Plan, Store,
     contents::Contents,
     ingest, lease,
-    meta::{cache, images},
+    meta::{Meta, cache, images},
     now, prune,
     usage::Usage,
 };
@@ -40,10 +41,17 @@ impl Store {
     /// If the metadata, the leases or the blobs' folder cannot be read.
     pub fn survey(&self) -> Result<Survey> {
         let leased = lease::living(&self.layout)?;
-        let (images, contents, cached, usage) = self.meta.read(|db| {
+        // Of two moments, a little apart: nothing is removed by what this says without another look.
+        let contents = || Meta::open(&self.layout)?.read(|db| Contents::read(db, &self.layout));
+        let rest = |db: &Connection| {
             let usage = Usage::read(&self.layout, db, leased)?;
-            Ok((images::all(db)?, Contents::read(db, &self.layout)?, cache::blobs(db)?, usage))
-        })?;
+            Ok((images::all(db)?, cache::blobs(db)?, usage))
+        };
+        let (rest, contents) = thread::scope(|scope| {
+            let contents = scope.spawn(contents);
+            (self.meta.read(rest), contents.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        let ((images, cached, usage), contents) = (rest?, contents?);
         let abandoned = ingest::abandoned_bytes(&self.layout)?;
         Ok(Survey { images, contents, usage, cached, abandoned })
     }

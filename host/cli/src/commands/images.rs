@@ -1,10 +1,10 @@
 mod tree;
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap};
 
 use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
-use nacre_oci::{Digest, Platform, Reference};
+use nacre_oci::{Digest, Reference};
 use nacre_store::{Image, Sizes, Store, Users};
 
 use crate::{
@@ -65,35 +65,15 @@ const COLUMNS: &Columns = &[
 
 const RAW: &str = "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
 
-/// What is shown of an image. There may be very many, so nothing else of them is kept.
-struct Listed {
-    id: Digest,
-    /// Those that pass every filter.
-    names: Vec<Reference>,
-    created: Option<i64>,
-    last_used: Option<i64>,
-    pinned: bool,
-    size: u64,
-    platforms: Arc<[(Platform, bool)]>,
-    /// As [`Image::pushed`].
-    pushed: Vec<(String, Digest)>,
-}
-
-impl Listed {
-    fn new(image: Image, names: Vec<Reference>) -> Self {
-        let Image { id, created, last_used, pinned, size, platforms, pushed, .. } = image;
-        Self { id, names, created, last_used, pinned, size, platforms, pushed }
-    }
-
-    fn digest_in(&self, repository: &str) -> &Digest {
-        self.pushed.iter().find(|(name, _)| name == repository).map_or(&self.id, |(_, digest)| digest)
-    }
-}
-
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let store = context.store()?;
-    let images = chosen(&store, args)?;
     if args.tree {
+        let mut images = Vec::new();
+        each_chosen(&store, args, |image, names| {
+            images.push((image, names));
+            Ok(())
+        })?;
+        images.sort_by_cached_key(|(image, _)| Reverse(image.created));
         return context.write(&tree::render(&store, &images)?);
     }
     let digest = if args.digests { "\t{{.Digest}}" } else { "" };
@@ -102,23 +82,37 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let (default, raw) = if only_ids { ("{{.ID}}", "image_id: {{.ID}}") } else { (default.as_str(), RAW) };
     let format = if only_ids && args.format != "raw" { default } else { &args.format };
     let format = Format::parse(format, default, Some(raw))?;
-    let sizes = sizes(&store, args, &images)?;
-    let users = if format.uses("Containers") { store.users()? } else { HashMap::new() };
-    let look = Look::new(args, &format, only_ids, users);
-    let rows = images.iter().enumerate().flat_map(|(n, image)| rows(&look, image, sizes.get(n)));
-    context.write(&format.render(COLUMNS, rows)?)
+    let look = Look::new(&store, args, &format, only_ids)?;
+    context.write(&listing(&store, args, &look, &format)?)
+}
+
+/// The images that pass every filter, newest first; those of one time stay in the order of their digests. Nothing but its line is
+/// kept of each.
+fn listing(store: &Store, args: &Args, look: &Look, format: &Format) -> Result<String> {
+    let lines = format.lines(COLUMNS);
+    let mut listed = Vec::new();
+    each_chosen(store, args, |image, names| {
+        for row in rows(look, &image, &names) {
+            listed.push((Reverse(image.created), lines.of(&row)?));
+        }
+        Ok(())
+    })?;
+    listed.sort_by_key(|(created, _)| *created);
+    lines.joined(&listed.iter().map(|(_, line)| line).collect::<Vec<_>>())
 }
 
 /// What each image shares. That costs a walk over everything: only where a template asks for it.
-fn sizes(store: &Store, args: &Args, images: &[Listed]) -> Result<Vec<Sizes>> {
-    if !["SharedSize", "UniqueSize", "json"].iter().any(|field| args.format.contains(field)) {
-        return Ok(Vec::new());
+fn sizes(store: &Store, format: &str) -> Result<HashMap<Digest, Sizes>> {
+    if !["SharedSize", "UniqueSize", "json"].iter().any(|field| format.contains(field)) {
+        return Ok(HashMap::new());
     }
-    Ok(store.survey()?.sizes(images.iter().map(|image| &image.id)))
+    let survey = store.survey()?;
+    let ids = || survey.images().iter().map(|image| &image.id);
+    Ok(ids().cloned().zip(survey.sizes(ids())).collect())
 }
 
-/// The images that pass every filter, newest first.
-fn chosen(store: &Store, args: &Args) -> Result<Vec<Listed>> {
+/// Shows the images that pass every filter, with those of their names that do.
+fn each_chosen(store: &Store, args: &Args, mut show: impl FnMut(Image, Vec<Reference>) -> Result<()>) -> Result<()> {
     let mut filters = args.filter.clone();
     filters.extend(args.name.iter().map(|name| format!("reference={name}")));
     let filters = Filters::parse(&filters)?;
@@ -126,26 +120,19 @@ fn chosen(store: &Store, args: &Args) -> Result<Vec<Listed>> {
     let window = Window::new(store, &filters)?;
     let (dangling, pinned) = (filters.flag("dangling")?, filters.flag("pinned")?);
     let by_name = filters.values("reference").next().is_some();
-    let (mut chosen, mut failed) = (Vec::new(), Ok(()));
+    let mut done = Ok(());
     store.each_image(|mut image| {
         let listed = args.all || dangling == Some(true) || (!image.is_dangling() && (image.is_tagged() || image.child_of.is_empty()));
         let passes = dangling.is_none_or(|wanted| wanted == image.is_dangling()) && pinned.is_none_or(|wanted| wanted == image.pinned);
-        if !listed || !passes || !window.contains(&image) || !filters.labels_pass(&image.labels) {
+        if done.is_err() || !listed || !passes || !window.contains(&image) || !filters.labels_pass(&image.labels) {
             return;
         }
         let names = shown_names(std::mem::take(&mut image.references))
             .into_iter()
             .filter_map(|name| filters.reference_passes(&name).map(|ok| ok.then_some(name)).transpose());
-        match names.collect::<Result<Vec<_>>>() {
-            Ok(names) if by_name && names.is_empty() => {}
-            Ok(names) => chosen.push(Listed::new(image, names)),
-            Err(error) => failed = Err(error),
-        }
+        done = names.collect::<Result<Vec<_>>>().and_then(|names| if by_name && names.is_empty() { Ok(()) } else { show(image, names) });
     })?;
-    failed?;
-    // They come in order of their digests, which stays among those of one time.
-    chosen.sort_by_cached_key(|image| Reverse(image.created));
-    Ok(chosen)
+    done
 }
 
 /// Tags; a digest reference only where its repository has no tag for the image.
@@ -177,18 +164,11 @@ impl Window {
 }
 
 /// The rows of an image, one for each name.
-fn rows(look: &Look, image: &Listed, shares: Option<&Sizes>) -> Vec<Vec<Cell>> {
-    if look.only_ids {
-        return vec![look.row(image, ["", "", ""], shares)];
+fn rows(look: &Look, image: &Image, names: &[Reference]) -> Vec<Vec<Cell>> {
+    if look.only_ids || names.is_empty() {
+        return vec![look.row(image, None)];
     }
-    if image.names.is_empty() {
-        return vec![look.row(image, ["<none>"; 3], shares)];
-    }
-    let row = |name: &Reference| {
-        let digest = image.digest_in(&name.name()).to_string();
-        look.row(image, [&name.familiar_name(), name.tag().unwrap_or("<none>"), &digest], shares)
-    };
-    image.names.iter().map(row).collect()
+    names.iter().map(|name| look.row(image, Some(name))).collect()
 }
 
 /// What all rows have in common.
@@ -201,20 +181,26 @@ struct Look {
     used: Vec<bool>,
     /// The containers of each image, if anybody looks at them.
     users: HashMap<Digest, Users>,
+    /// What each image shares, if anybody looks at it.
+    sizes: HashMap<Digest, Sizes>,
 }
 
 impl Look {
-    fn new(args: &Args, format: &Format, only_ids: bool, users: HashMap<Digest, Users>) -> Self {
+    fn new(store: &Store, args: &Args, format: &Format, only_ids: bool) -> Result<Self> {
         let used = COLUMNS.iter().map(|(column, _)| format.uses(column)).collect();
-        Self { now: Timestamp::now().as_second(), zone: TimeZone::system(), no_trunc: args.no_trunc, only_ids, used, users }
+        let users = if format.uses("Containers") { store.users()? } else { HashMap::new() };
+        let sizes = sizes(store, &args.format)?;
+        Ok(Self { now: Timestamp::now().as_second(), zone: TimeZone::system(), no_trunc: args.no_trunc, only_ids, used, users, sizes })
     }
 
-    fn row(&self, image: &Listed, [repository, tag, digest]: [&str; 3], shares: Option<&Sizes>) -> Vec<Cell> {
-        let share = |part: fn(&Sizes) -> u64| shares.map_or_else(|| "N/A".to_owned(), |sizes| size(part(sizes)));
+    /// Works out only what is looked at: there may be very many rows.
+    fn row(&self, image: &Image, name: Option<&Reference>) -> Vec<Cell> {
+        let named = |part: &dyn Fn(&Reference) -> String| name.map_or_else(|| "<none>".to_owned(), part);
+        let share = |part: fn(&Sizes) -> u64| self.sizes.get(&image.id).map_or_else(|| "N/A".to_owned(), |sizes| size(part(sizes)));
         let value = |column: &str| match column {
-            "Repository" => repository.to_owned(),
-            "Tag" => tag.to_owned(),
-            "Digest" => digest.to_owned(),
+            "Repository" => named(&Reference::familiar_name),
+            "Tag" => named(&|name| name.tag().unwrap_or("<none>").to_owned()),
+            "Digest" => named(&|name| image.digest_in(&name.name()).to_string()),
             "ID" if self.no_trunc => image.id.to_string(),
             "ID" => image.id.short().to_owned(),
             "CreatedSince" => self.since(image.created),
@@ -236,7 +222,7 @@ impl Look {
     }
 }
 
-fn present(image: &Listed) -> String {
+fn present(image: &Image) -> String {
     let present = image.platforms.iter().filter(|(_, present)| *present).map(|(platform, _)| platform.to_string());
     present.collect::<Vec<_>>().join(",")
 }

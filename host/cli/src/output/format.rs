@@ -99,35 +99,18 @@ impl Format {
     /// # Errors
     /// If the template names a field that is not there.
     pub(crate) fn render(&self, columns: &Columns, rows: impl IntoIterator<Item: AsRef<[Cell]>>) -> Result<String> {
-        let mut out = String::new();
-        let mut line = |text: &str| {
-            out.push_str(text);
-            out.push('\n');
+        let lines = self.lines(columns);
+        let written = rows.into_iter().map(|row| lines.of(row.as_ref())).collect::<Result<Vec<_>>>()?;
+        lines.joined(&written)
+    }
+
+    /// To write rows one at a time: of very many nothing but their text has to be kept.
+    pub(crate) fn lines<'a>(&'a self, columns: &'a Columns<'a>) -> Lines<'a> {
+        let template = match &self.0 {
+            Kind::Json => None,
+            Kind::Rows(row) | Kind::Table { row, .. } => Some(row),
         };
-        let fields = |template: &Template, fields| template.render(Value::Object(fields)).map_err(|error| with_fields(&error, columns));
-        let row_of = |template: &Template, plain: &Option<Vec<Piece<'_>>>, row: &[Cell]| match plain {
-            Some(pieces) => Ok(fill_in(pieces, row)),
-            None => fields(template, data(columns, row)),
-        };
-        match &self.0 {
-            Kind::Json => rows.into_iter().for_each(|row| line(&json_line(columns, row.as_ref()))),
-            Kind::Rows(template) => {
-                let plain = plain(template.source(), columns);
-                for row in rows {
-                    line(&row_of(template, &plain, row.as_ref())?);
-                }
-            }
-            Kind::Table { heading, row: template } => {
-                let names = columns.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading)));
-                line(&fields(heading, names.collect())?);
-                let plain = plain(template.source(), columns);
-                for row in rows {
-                    line(&row_of(template, &plain, row.as_ref())?);
-                }
-                return Ok(table::align(&out));
-            }
-        }
-        Ok(out)
+        Lines { kind: &self.0, columns, plain: template.and_then(|row| plain(row.source(), columns)) }
     }
 
     /// Whether a column's values are looked at: others need not be worked out.
@@ -135,6 +118,49 @@ impl Format {
         let (Kind::Table { row: template, .. } | Kind::Rows(template)) = &self.0 else { return true };
         let used = |action: &str| action.strip_prefix('.').is_none_or(|field| field == column || !is_name(field));
         template.source().split("{{").skip(1).any(|rest| rest.split_once("}}").is_none_or(|(action, _)| used(action.trim_matches(' '))))
+    }
+}
+
+/// Rows that are being written.
+pub(crate) struct Lines<'a> {
+    kind: &'a Kind,
+    columns: &'a Columns<'a>,
+    plain: Option<Vec<Piece<'a>>>,
+}
+
+impl Lines<'_> {
+    /// The text of a row, without a line break at its end.
+    ///
+    /// # Errors
+    /// If the template names a field that is not there.
+    pub(crate) fn of(&self, row: &[Cell]) -> Result<String> {
+        match (self.kind, &self.plain) {
+            (Kind::Json, _) => Ok(json_line(self.columns, row)),
+            (_, Some(pieces)) => Ok(fill_in(pieces, row)),
+            (Kind::Rows(template) | Kind::Table { row: template, .. }, None) => self.filled(template, data(self.columns, row)),
+        }
+    }
+
+    /// The rows' texts as one, under a table's heading.
+    ///
+    /// # Errors
+    /// As [`Lines::of`].
+    pub(crate) fn joined(&self, rows: &[impl AsRef<str>]) -> Result<String> {
+        let mut out = String::with_capacity(rows.iter().map(|row| row.as_ref().len() + 1).sum::<usize>() + 200);
+        if let Kind::Table { heading, .. } = self.kind {
+            let names = self.columns.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading)));
+            out.push_str(&self.filled(heading, names.collect())?);
+            out.push('\n');
+        }
+        for row in rows {
+            out.push_str(row.as_ref());
+            out.push('\n');
+        }
+        Ok(if matches!(self.kind, Kind::Table { .. }) { table::align(&out) } else { out })
+    }
+
+    fn filled(&self, template: &Template, fields: HashMap<String, Value>) -> Result<String> {
+        template.render(Value::Object(fields)).map_err(|error| with_fields(&error, self.columns))
     }
 }
 

@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use nacre_oci::{Descriptor, Digest, Document, read_document};
-use nacre_store::Store;
+use nacre_oci::{Descriptor, Digest, Document, Reference, read_document};
+use nacre_store::{Image, Store};
 
-use super::Listed;
 use crate::output::{escape::visible, units::size};
 
 /// Docker 29's, for the mark in the last column.
@@ -32,19 +31,19 @@ struct Used {
 }
 
 /// The images with their names, as text.
-pub(super) fn render(store: &Store, images: &[Listed]) -> Result<String> {
+pub(super) fn render(store: &Store, images: &[(Image, Vec<Reference>)]) -> Result<String> {
     let containers = store.containers()?;
     let used = Used {
         images: containers.iter().map(|one| one.image.clone()).collect(),
         manifests: containers.into_iter().map(|one| one.manifest).collect(),
     };
-    let blocks = images.iter().map(|image| block(store, image, &used)).collect::<Result<Vec<_>>>()?;
+    let blocks = images.iter().map(|(image, names)| block(store, image, names, &used)).collect::<Result<Vec<_>>>()?;
     Ok(table(&blocks))
 }
 
 /// The lines of one image.
-fn block(store: &Store, image: &Listed, used: &Used) -> Result<Vec<Line>> {
-    let mut lines: Vec<Line> = image.names.iter().map(|name| Line { text: visible(&name.familiar()).into(), details: None }).collect();
+fn block(store: &Store, image: &Image, names: &[Reference], used: &Used) -> Result<Vec<Line>> {
+    let mut lines: Vec<Line> = names.iter().map(|name| Line { text: visible(&name.familiar()).into(), details: None }).collect();
     if lines.is_empty() {
         lines.push(Line { text: "<untagged>".into(), details: None });
     }
@@ -52,9 +51,7 @@ fn block(store: &Store, image: &Listed, used: &Used) -> Result<Vec<Line>> {
     if let Some(last) = lines.last_mut() {
         last.details = Some(top);
     }
-    // It may have been removed meanwhile.
-    let Some(held) = store.image(&image.id)? else { return Ok(lines) };
-    let (_, document) = read_document(store, &held.descriptor)?;
+    let (_, document) = read_document(store, &image.descriptor)?;
     let parts: Vec<&Descriptor> = match &document {
         Document::Index(index) => index.manifests.iter().filter(|part| !part.is_attestation()).collect(),
         Document::Manifest(_) => Vec::new(),
