@@ -35,7 +35,7 @@ impl From<Refusal> for Fault {
 }
 
 /// The images in the order of the request's platforms, each checked.
-pub(super) fn answer(mut images: Vec<BuildImage>, request: &BuildRequest, granted: &Capabilities) -> Result<Vec<BuildImage>, Fault> {
+pub(crate) fn answer(mut images: Vec<BuildImage>, request: &BuildRequest, granted: &Capabilities) -> Result<Vec<BuildImage>, Fault> {
     if request.check {
         return Ok(Vec::new());
     }
@@ -89,7 +89,7 @@ pub(super) fn definition(definition: &Definition, granted: &Capabilities) -> Res
             Source::Scratch | Source::Folder(_) => {}
             Source::Image(image) => name(&image.name, granted)?,
             Source::Http(http) => remote(&http.url, granted)?,
-            Source::Git(git) => remote(&git.remote, granted)?,
+            Source::Git(git) => repository(&git.remote, granted)?,
         }
     }
     Ok(())
@@ -107,6 +107,27 @@ pub(super) fn remote(text: &str, granted: &Capabilities) -> Result<(), Refusal> 
     let (scheme, host, port) = place(text).ok_or_else(|| Refusal::Bad(format!("a source that is no URL: {text}")))?;
     let port = port.or_else(|| source_port(&scheme)).unwrap_or_default();
     granted.allows(&Ask::Source { host: &host, port, scheme: &scheme }).map_err(Refusal::Denied)
+}
+
+/// Whether `granted` allows to fetch from this repository. git reads its URL once more, and not as it is read here: to git
+/// `https://a\@b/` is on the host b. So the host has to stand there as it is meant.
+fn repository(text: &str, granted: &Capabilities) -> Result<(), Refusal> {
+    remote(text, granted)?;
+    let meant = place(text).map(|(_, host, _)| host).unwrap_or_default();
+    match written_host(text) {
+        Some(host) if !host.eq_ignore_ascii_case(&meant) => {
+            Err(Refusal::Bad(format!("a repository whose host has to be written as {meant}: {text}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The host of a URL as RFC 3986 parts it, without decoding anything; `None` if it is no URL.
+fn written_host(text: &str) -> Option<&str> {
+    let authority = text.split_once("://")?.1.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let port = host.rfind(':').filter(|at| host[at + 1..].bytes().all(|byte| byte.is_ascii_digit()));
+    Some(port.map_or(host, |at| &host[..at]))
 }
 
 /// Scheme, host and port of a URL, or of `user@host:path` as git takes it.
@@ -184,6 +205,19 @@ mod tests {
         }
         for bad in [git("file:///srv/secret"), git("--upload-pack=x"), git("/srv/secret"), git("-x:y")] {
             assert!(definition(&bad, &all).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_repositorys_host_is_what_git_takes_it_for() {
+        let (some, all) = (caps(&[], &["a.example", "[fd00::1]", "127.0.0.1"]), caps(&[], &["*"]));
+        for good in ["https://u:p%40@A.example:443/x", "ssh://git@a.example/x@b", "http://[fd00::1]:80", "git://127.0.0.1"] {
+            assert!(definition(&git(good), &all).is_ok(), "{good}");
+        }
+        for bad in
+            ["https://a.example\\@b.example/x", "https://a%2eexample/x", "http://0x7f.1/x", "http:///a.example/x", "http://a.exam\tple"]
+        {
+            assert!(definition(&git(bad), &some).is_err() && definition(&git(bad), &all).is_err(), "{bad}");
         }
     }
 
