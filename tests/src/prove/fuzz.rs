@@ -28,9 +28,18 @@ const TRIPLE: &str = if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-g
 /// Executions of each target.
 const SAMPLE: u64 = 20_000;
 const FULL: u64 = 10_000_000;
-/// The most bytes of an input, and those of the targets that need more to be reached at all.
+/// The most bytes of an input, and those of the targets that need more to be reached at all, or less to be quick.
 const MAX_LEN: usize = 4 << 10;
-const LARGE: &[(&str, usize)] = &[("archive", 16 << 10), ("deb", 24 << 10), ("ext4", 64 << 10), ("squashfs", 16 << 10)];
+const LENGTHS: &[(&str, usize)] = &[
+    ("archive", 16 << 10),
+    ("challenge", 512),
+    ("deb", 24 << 10),
+    ("ext4", 64 << 10),
+    ("link", 512),
+    ("ranges", 128),
+    ("reference", 512),
+    ("squashfs", 16 << 10),
+];
 /// The most memory of a target, in MiB, and the most seconds for one input.
 const MEMORY: u32 = 256;
 const TIME: u32 = 20;
@@ -125,7 +134,7 @@ fn runs(scope: &Scope) -> u64 {
 
 fn start(folder: &Path, name: &str, scope: &Scope, corpus: &Path, found: &Path) -> io::Result<ExitStatus> {
     let log = File::create(found.join("log"))?;
-    let max_len = LARGE.iter().find(|(large, _)| *large == name).map_or(MAX_LEN, |(_, max_len)| *max_len);
+    let max_len = LENGTHS.iter().find(|(known, _)| *known == name).map_or(MAX_LEN, |(_, max_len)| *max_len);
     let mut target = Command::new(folder.join("target").join(TRIPLE).join("release").join(name));
     target.args([
         format!("-seed={}", u32::try_from(scope.seed).unwrap_or(u32::MAX)),
