@@ -4,6 +4,7 @@
 pub mod conformance;
 pub mod dockerd;
 pub mod images;
+pub mod mutated;
 pub mod peers;
 pub mod prove;
 pub mod sandbox;

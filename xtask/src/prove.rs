@@ -3,7 +3,7 @@
 use std::{env, fs, process::Command, time::Instant};
 
 use anyhow::{Context, Result, bail};
-use nacre_tests::prove::{Report, Scope, archives, crowd, full_disk, network, planted, power, registries, terminal};
+use nacre_tests::prove::{Report, Scope, archives, crowd, full_disk, fuzz, network, planted, power, registries, terminal};
 #[cfg(target_arch = "x86_64")]
 use nacre_tests::prove::{faults, kills};
 
@@ -25,6 +25,7 @@ const HARNESSES: &[Harness] = &[
     ("archives", "hostile archives, layouts and bombs", archives::archives),
     ("crowd", "many processes and kills on one store", crowd::crowd),
     ("terminal", "text that does harm on a terminal, by every command", terminal::terminal),
+    ("fuzz", "any bytes, at every parser", fuzz::fuzz),
 ];
 
 const SEED: u64 = 1;

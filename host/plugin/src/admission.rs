@@ -129,7 +129,7 @@ impl Plugin {
     }
 }
 
-fn check(decision: &Decision) -> Result<(), String> {
+pub(crate) fn check(decision: &Decision) -> Result<(), String> {
     let (kind, diagnostics) = match decision {
         Decision::Allow => return Ok(()),
         Decision::Warn(diagnostics) => ("a warning", diagnostics),

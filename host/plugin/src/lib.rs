@@ -28,6 +28,9 @@ mod engine;
 mod error;
 mod export;
 pub mod frontend;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod glob;
 pub mod graph;
 pub mod import;

@@ -70,7 +70,7 @@ impl Plugin {
     }
 }
 
-fn check(verdicts: &[Verdict], candidates: usize) -> Result<(), String> {
+pub(crate) fn check(verdicts: &[Verdict], candidates: usize) -> Result<(), String> {
     check_indices(verdicts.iter().map(|verdict| verdict.index), candidates)?;
     match verdicts.iter().find(|verdict| verdict.reason.len() > MAX_REASON) {
         Some(verdict) => Err(format!("a reason of {} bytes, more than {MAX_REASON}", verdict.reason.len())),

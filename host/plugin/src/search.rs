@@ -73,7 +73,7 @@ impl Plugin {
     }
 }
 
-fn check(picks: &[Pick], hits: usize) -> Result<(), String> {
+pub(crate) fn check(picks: &[Pick], hits: usize) -> Result<(), String> {
     check_indices(picks.iter().map(|pick| pick.index), hits)?;
     if picks.iter().any(|pick| pick.score.is_some_and(|score| !score.is_finite())) {
         return Err("a score that is no finite number".into());
@@ -85,7 +85,7 @@ fn check(picks: &[Pick], hits: usize) -> Result<(), String> {
 }
 
 /// The highest scores first, those without one last; without any scores the plugin's order.
-fn sorted(mut picks: Vec<Pick>) -> Vec<Pick> {
+pub(crate) fn sorted(mut picks: Vec<Pick>) -> Vec<Pick> {
     let score = |pick: &Pick| pick.score.unwrap_or(f32::NEG_INFINITY);
     picks.sort_by(|a, b| score(b).total_cmp(&score(a)));
     picks

@@ -91,7 +91,7 @@ fn write(state: &mut State, (source,): (Resource<Source>,)) -> Outcome<()> {
 }
 
 /// Whether this is a table.
-fn check(columns: &[String], rows: &[Vec<Cell>]) -> Result<(), GuestError> {
+pub(crate) fn check(columns: &[String], rows: &[Vec<Cell>]) -> Result<(), GuestError> {
     let bad = |message: String| Err(GuestError::invalid("bad-table", message));
     if columns.is_empty() || columns.len() > MAX_COLUMNS {
         return bad(format!("a table has 1 to {MAX_COLUMNS} columns, not {}", columns.len()));

@@ -25,10 +25,12 @@ pub(crate) fn read(file: &Path) -> Result<Option<Map<String, Value>>> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(Error::TooLarge { what: file.display().to_string(), limit: format!("{} MiB", MAX_FILE >> 20) });
     }
-    if bytes.trim_ascii().is_empty() {
-        return Ok(None);
-    }
-    serde_json::from_slice(&bytes).map(Some).map_err(|e| Error::malformed(format!("auth file {}", file.display()), e))
+    parse(&bytes).map_err(|e| Error::malformed(format!("auth file {}", file.display()), e))
+}
+
+/// What a file's bytes say; `None` if there is nothing in them.
+pub(crate) fn parse(bytes: &[u8]) -> serde_json::Result<Option<Map<String, Value>>> {
+    if bytes.trim_ascii().is_empty() { Ok(None) } else { serde_json::from_slice(bytes).map(Some) }
 }
 
 /// Replaces the file in one step, for the owner's eyes only. A symbolic link stays one.

@@ -153,7 +153,7 @@ impl Read for BlobReader {
 }
 
 /// At which byte of the blob an answer starts: never after `position`.
-fn start(status: StatusCode, headers: &HeaderMap, position: u64, descriptor: &Descriptor) -> Result<u64> {
+pub(crate) fn start(status: StatusCode, headers: &HeaderMap, position: u64, descriptor: &Descriptor) -> Result<u64> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let wrong = |why: String| Err(Error::malformed("the answer", why));
     if status == StatusCode::PARTIAL_CONTENT {
@@ -176,12 +176,18 @@ fn start(status: StatusCode, headers: &HeaderMap, position: u64, descriptor: &De
 }
 
 /// First byte and total of `bytes FIRST-LAST/TOTAL` (RFC 9110, 14.4).
-fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+pub(crate) fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.trim().strip_prefix("bytes")?.trim_start().split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-    let total = if total.trim() == "*" { None } else { Some(total.trim().parse().ok()?) };
+    let (first, last) = (number(first)?, number(last)?);
+    let total = if total.trim() == "*" { None } else { Some(number(total)?) };
     (first <= last && total.is_none_or(|total| last < total)).then_some((first, total))
+}
+
+/// Digits only: Rust's own parser would take a sign.
+fn number(text: &str) -> Option<u64> {
+    let text = text.trim();
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -192,7 +198,18 @@ mod tests {
     fn reads_content_ranges() {
         assert_eq!(content_range("bytes 5-9/10"), Some((5, Some(10))));
         assert_eq!(content_range("bytes 5-9/*"), Some((5, None)));
-        for text in ["", "bytes", "bytes */10", "bytes 9-5/10", "bytes 5-10/10", "lines 5-9/10", "bytes -5/10", "bytes 5-/10", "5-9/10"] {
+        for text in [
+            "",
+            "bytes",
+            "bytes */10",
+            "bytes 9-5/10",
+            "bytes 5-10/10",
+            "lines 5-9/10",
+            "bytes -5/10",
+            "bytes 5-/10",
+            "5-9/10",
+            "bytes +5-9/10",
+        ] {
             assert_eq!(content_range(text), None, "{text}");
         }
     }
@@ -210,14 +227,5 @@ mod tests {
         for range in ["bytes 4-9/10", "bytes 6-9/10", "bytes 5-9/11", "", "bytes 0-4/10"] {
             assert!(at(StatusCode::PARTIAL_CONTENT, CONTENT_RANGE, range).is_err(), "{range}");
         }
-    }
-
-    #[test]
-    fn any_content_range_is_one_or_none() {
-        crate::mutated::mutated(&["bytes 5-9/10", "bytes 0-18446744073709551615/*", "bytes 7-7/18446744073709551616"], |text| {
-            if let Some((first, Some(total))) = std::str::from_utf8(text).ok().and_then(content_range) {
-                assert!(first <= total, "{first} of {total}");
-            }
-        });
     }
 }

@@ -82,16 +82,10 @@ impl Credentials {
 
     fn find_in(&self, file: &Path, registry: &str, repository: Option<&str>) -> Result<Option<Credential>> {
         let Some(content) = auth_file::read(file)? else { return Ok(None) };
-        let server = server(registry);
-        if let Some(helper) = helper_of(&content, registry) {
-            return self.helper(helper)?.get(server);
-        }
-        if let Some(found) = entry(&content, registry, repository) {
-            return decode(found).map_err(|why| Error::malformed(format!("{} of {registry}", file.display()), why));
-        }
-        match content.get("credsStore").and_then(Value::as_str).filter(|name| !name.is_empty()) {
-            Some(name) => self.helper(name)?.get(server),
-            None => Ok(None),
+        match place(&content, registry, repository) {
+            Place::Helper(name) => self.helper(name)?.get(server(registry)),
+            Place::Entry(found) => decode(found).map_err(|why| Error::malformed(format!("{} of {registry}", file.display()), why)),
+            Place::Nowhere => Ok(None),
         }
     }
 
@@ -102,15 +96,12 @@ impl Credentials {
     pub fn store(&self, registry: &str, user: &str, password: &str) -> Result<String> {
         let file = self.files.first().ok_or_else(|| Error::Conflict("there is no auth file to keep the login in".into()))?;
         let mut content = auth_file::read(file)?.unwrap_or_default();
-        let store = content.get("credsStore").and_then(Value::as_str).filter(|name| !name.is_empty());
-        if let Some(name) = helper_of(&content, registry).or(store) {
+        if let Some(name) = helper_of(&content, registry).or_else(|| default_helper(&content)) {
             let helper = self.helper(name)?;
             helper.store(server(registry), user, password)?;
             return Ok(helper.to_string());
         }
-        let auths = content.entry("auths").or_insert_with(|| json!({}));
-        let auths = auths.as_object_mut().ok_or_else(|| Error::malformed(file.display().to_string(), "'auths' is not an object"))?;
-        auths.insert(server(registry).to_owned(), json!({ "auth": auth_file::encode(user, password) }));
+        insert(&mut content, registry, user, password).map_err(|why| Error::malformed(file.display().to_string(), why))?;
         auth_file::write(file, &content)?;
         Ok(file.display().to_string())
     }
@@ -123,14 +114,10 @@ impl Credentials {
         let mut found = false;
         for file in &self.files {
             let Some(mut content) = auth_file::read(file)? else { continue };
-            let store = content.get("credsStore").and_then(Value::as_str).filter(|name| !name.is_empty());
-            if let Some(name) = helper_of(&content, registry).or(store) {
+            if let Some(name) = helper_of(&content, registry).or_else(|| default_helper(&content)) {
                 found |= self.helper(name)?.erase(server(registry))?;
             }
-            let Some(auths) = content.get_mut("auths").and_then(Value::as_object_mut) else { continue };
-            let before = auths.len();
-            auths.retain(|key, _| normal(key) != registry);
-            if auths.len() != before {
+            if remove(&mut content, registry) {
                 found = true;
                 auth_file::write(file, &content)?;
             }
@@ -148,20 +135,59 @@ fn server(registry: &str) -> &str {
     if registry == DEFAULT_REGISTRY { HUB_CREDENTIAL } else { registry }
 }
 
+/// Where an auth file has a registry's credential.
+#[derive(Debug)]
+pub(crate) enum Place<'a> {
+    /// The helper of this name knows it.
+    Helper(&'a str),
+    /// This entry of `auths` is it.
+    Entry(&'a Value),
+    /// The file knows nothing of it.
+    Nowhere,
+}
+
+/// Where this auth file has the credential of a registry, or of one of its repositories.
+pub(crate) fn place<'a>(content: &'a Map<String, Value>, registry: &str, repository: Option<&str>) -> Place<'a> {
+    let entry = || entry(content, registry, repository).map(Place::Entry);
+    let helper = helper_of(content, registry).map(Place::Helper);
+    helper.or_else(entry).or_else(|| default_helper(content).map(Place::Helper)).unwrap_or(Place::Nowhere)
+}
+
+/// Adds a login to an auth file's `auths`.
+pub(crate) fn insert(content: &mut Map<String, Value>, registry: &str, user: &str, password: &str) -> Result<(), &'static str> {
+    let auths = content.entry("auths").or_insert_with(|| json!({})).as_object_mut().ok_or("'auths' is not an object")?;
+    auths.insert(server(registry).to_owned(), json!({ "auth": auth_file::encode(user, password) }));
+    Ok(())
+}
+
+/// Takes all logins at a registry out of an auth file's `auths`; says whether there was one.
+pub(crate) fn remove(content: &mut Map<String, Value>, registry: &str) -> bool {
+    let Some(auths) = content.get_mut("auths").and_then(Value::as_object_mut) else { return false };
+    let before = auths.len();
+    auths.retain(|key, _| normal(key) != registry);
+    auths.len() != before
+}
+
+fn default_helper(content: &Map<String, Value>) -> Option<&str> {
+    content.get("credsStore").and_then(Value::as_str).filter(|name| !name.is_empty())
+}
+
 fn helper_of<'a>(content: &'a Map<String, Value>, registry: &str) -> Option<&'a str> {
     let helpers = content.get("credHelpers")?.as_object()?;
     let named = helpers.iter().find(|(key, _)| normal(key) == registry);
     named.and_then(|(_, helper)| helper.as_str()).filter(|name| !name.is_empty())
 }
 
-/// The entry of `auths` with the longest key that fits.
+/// The entry of `auths` with the longest key that fits. Of several keys for the same the one that logins are kept under wins:
+/// the others may be left from an old login.
 fn entry<'a>(content: &'a Map<String, Value>, registry: &str, repository: Option<&str>) -> Option<&'a Value> {
     let auths = content.get("auths")?.as_object()?;
     let name = repository.map_or_else(|| registry.to_owned(), |repository| format!("{registry}/{repository}"));
     let mut wanted = name.as_str();
     loop {
         let fits = |(key, value): &(&String, &Value)| normal(key) == wanted && value.as_object().is_some_and(|entry| !entry.is_empty());
-        if let Some((_, found)) = auths.iter().find(fits) {
+        let own = auths.get_key_value(if wanted == registry { server(registry) } else { wanted });
+        if let Some((_, found)) = own.into_iter().chain(auths).find(fits) {
             return Some(found);
         }
         wanted = wanted.rsplit_once('/')?.0;
@@ -181,7 +207,7 @@ fn normal(key: &str) -> String {
 }
 
 /// Reads one entry the way the `docker_credential` crate does: identity token, `auth`, or user and password.
-fn decode(entry: &Value) -> Result<Option<Credential>, String> {
+pub(crate) fn decode(entry: &Value) -> Result<Option<Credential>, String> {
     let only = json!({ "auths": { "x": entry } }).to_string();
     match docker_credential::get_credential_from_reader(only.as_bytes(), "x") {
         Ok(DockerCredential::IdentityToken(token)) if !token.is_empty() => Ok(Some(Credential::IdentityToken(token))),
@@ -313,6 +339,19 @@ mod tests {
     }
 
     #[test]
+    fn a_new_login_wins_over_an_old_one() {
+        for (registry, old) in [("r.example", "http://r.example/v1/"), ("docker.io", "docker.io")] {
+            let (folder, credentials) = set_up(&json!({ "auths": { old: auth("old") } }));
+            let credentials = Credentials { files: vec![folder.path().join("auth.json")], ..credentials };
+            assert_eq!(credentials.find(registry, None).unwrap(), password("old"));
+            credentials.store(registry, "new", "p:w").unwrap();
+            assert_eq!(credentials.find(registry, Some("a")).unwrap(), password("new"), "{registry}");
+            assert!(credentials.erase(registry).unwrap());
+            assert_eq!(credentials.find(registry, None).unwrap(), None, "{registry}");
+        }
+    }
+
+    #[test]
     fn a_helper_keeps_logins_where_one_is_named() {
         let (folder, credentials) = set_up(&json!({ "credsStore": "test" }));
         let credentials = Credentials { files: vec![folder.path().join("auth.json")], ..credentials };
@@ -324,23 +363,5 @@ mod tests {
             "store {\"Secret\":\"p:w\",\"ServerURL\":\"r.example\",\"Username\":\"u\"}\nget user.example\nerase user.example\n"
         );
         assert!(!fs::read_to_string(folder.path().join("auth.json")).unwrap().contains("auths"));
-    }
-
-    #[test]
-    fn any_auth_file_is_read_or_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.json");
-        let good =
-            r#"{"auths":{"r.example":{"auth":"dTpw","identitytoken":"t"},"https://r.example/v1/":{"auth":"dTpwOnA="}},"credsStore":""}"#;
-        crate::mutated::mutated(&[good], |text| {
-            // Files are slow, and the parsing of JSON itself is not ours.
-            let Ok(Value::Object(content)) = serde_json::from_slice(text) else { return };
-            _ = helper_of(&content, "r.example");
-            if let Some(entry) = entry(&content, "r.example", Some("a/b")) {
-                _ = decode(entry);
-            }
-        });
-        fs::write(&file, good).unwrap();
-        assert!(Credentials::from_files(vec![file]).find("r.example", None).unwrap().is_some());
     }
 }

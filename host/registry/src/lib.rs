@@ -16,12 +16,13 @@ mod config;
 mod credentials;
 mod download;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod helper;
 mod host;
 mod list;
 mod manifest;
-#[cfg(test)]
-mod mutated;
 mod referrers;
 mod repository;
 mod request;

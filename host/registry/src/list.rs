@@ -37,13 +37,7 @@ impl Repository {
 impl Client {
     /// The names under `key` of a list, at most `limit`.
     pub(crate) async fn names(&self, endpoint: &Endpoint, request: Request, key: &str, limit: usize) -> Result<Vec<String>> {
-        let read = |page: &[u8]| -> Result<Vec<String>> {
-            let mut page: Map<String, Value> = serde_json::from_slice(page).map_err(|e| Error::malformed(&request.about.what, e))?;
-            match page.remove(key) {
-                None | Some(Value::Null) => Ok(Vec::new()),
-                Some(names) => serde_json::from_value(names).map_err(|e| Error::malformed(&request.about.what, e)),
-            }
-        };
+        let read = |page: &[u8]| names(page, key).map_err(|e| Error::malformed(&request.about.what, e));
         self.pages(endpoint, request.clone(), limit, read).await.map(|(names, _)| names)
     }
 
@@ -80,13 +74,25 @@ impl Client {
     }
 }
 
+/// The names under `key` of one page.
+pub(crate) fn names(page: &[u8], key: &str) -> serde_json::Result<Vec<String>> {
+    let mut page: Map<String, Value> = serde_json::from_slice(page)?;
+    match page.remove(key) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(names) => serde_json::from_value(names),
+    }
+}
+
 /// The page that a `Link` with `rel="next"` leads to; it has to be on the same host.
-fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url>, String> {
+pub(crate) fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url>, String> {
     let texts = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     let Some(target) = texts.flat_map(next_targets).next() else { return Ok(None) };
     let url = current.join(target).map_err(|_| format!("its next page '{target}' is not a URL"))?;
     if !same_origin(&url, current) {
         return Err(format!("its next page is on another host, {}", crate::host::authority(&url)));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("its next page is for a user that it names itself".to_owned());
     }
     Ok(Some(url))
 }
@@ -130,20 +136,13 @@ mod tests {
         for link in ["", "</x>", "</x>; rel=prev", "/x; rel=next", "</x; rel=next"] {
             assert_eq!(next(link), Ok(None), "{link}");
         }
-        for link in ["<https://evil.example/v2/>; rel=next", "<//evil.example/>; rel=next", "<http://r.example/>; rel=next"] {
+        for link in [
+            "<https://evil.example/v2/>; rel=next",
+            "<//evil.example/>; rel=next",
+            "<http://r.example/>; rel=next",
+            "<https://u:p@r.example/>; rel=next",
+        ] {
             assert!(next(link).is_err(), "{link}");
         }
-    }
-
-    #[test]
-    fn any_link_stays_on_its_host() {
-        let current = Url::parse("https://r.example/v2/a/tags/list?n=2").unwrap();
-        let good = [r#"</x>; rel="prev", </v2/a/tags/list?last=b&n=2>; title="a;b"; rel="next""#, "<https://r.example:443/v2/a>;rel=next"];
-        crate::mutated::mutated(&good, |text| {
-            let Ok(value) = http::HeaderValue::from_bytes(text) else { return };
-            if let Ok(Some(url)) = next_page(&HeaderMap::from_iter([(LINK, value)]), &current) {
-                assert!(same_origin(&url, &current), "{url}");
-            }
-        });
     }
 }

@@ -1,6 +1,6 @@
 //! cpio: any bytes are archives or an error, and what is passed on lies in them.
 #![no_main]
-#![allow(missing_docs, reason = "a plugin's own")]
+#![allow(missing_docs, dead_code, reason = "a plugin's own")]
 
 #[path = "../../../plugins/cpio/src/archive.rs"]
 mod archive;

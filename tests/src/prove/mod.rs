@@ -9,6 +9,7 @@ mod documents;
 #[cfg(target_arch = "x86_64")]
 pub mod faults;
 pub mod full_disk;
+pub mod fuzz;
 mod http;
 #[cfg(target_arch = "x86_64")]
 pub mod kills;

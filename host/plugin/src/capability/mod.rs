@@ -12,6 +12,7 @@ pub use ask::Ask;
 use serde::{Deserialize, Serialize};
 
 use crate::address::is_public;
+use crate::error::one_line;
 use crate::glob;
 use ask::default_port;
 pub(crate) use ask::source_port;
@@ -172,7 +173,7 @@ impl Capabilities {
             Ask::Address(ip) => is_public(ip) || self.net.iter().any(|granted| literal(granted) == Some(ip)),
             Ask::Context(path) => glob::is_path(path) && Kind::Context.covered(&self.context, path),
         };
-        if allowed { Ok(()) } else { Err(Denied(ask.to_string())) }
+        if allowed { Ok(()) } else { Err(Denied(one_line(&ask.to_string()))) }
     }
 
     /// Whether `net` names this host with this port, which may be left out if it is the `default`.

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{BuildImage, BuildRequest};
 use crate::capability::{Ask, Capabilities, Denied, source_port};
-use crate::error::Fault;
+use crate::error::{Fault, one_line};
 use crate::graph::{Definition, ImageName, Operation, Source};
 use crate::types::Platform;
 
@@ -28,14 +28,14 @@ pub(super) enum Refusal {
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Fault {
         match refusal {
-            Refusal::Bad(what) => Fault::Answer(what),
+            Refusal::Bad(what) => Fault::Answer(one_line(&what)),
             Refusal::Denied(denied) => Fault::Denied(denied),
         }
     }
 }
 
 /// The images in the order of the request's platforms, each checked.
-pub(super) fn answer(mut images: Vec<BuildImage>, request: &BuildRequest, granted: &Capabilities) -> Result<Vec<BuildImage>, Fault> {
+pub(crate) fn answer(mut images: Vec<BuildImage>, request: &BuildRequest, granted: &Capabilities) -> Result<Vec<BuildImage>, Fault> {
     if request.check {
         return Ok(Vec::new());
     }
@@ -89,7 +89,7 @@ pub(super) fn definition(definition: &Definition, granted: &Capabilities) -> Res
             Source::Scratch | Source::Folder(_) => {}
             Source::Image(image) => name(&image.name, granted)?,
             Source::Http(http) => remote(&http.url, granted)?,
-            Source::Git(git) => remote(&git.remote, granted)?,
+            Source::Git(git) => repository(&git.remote, granted)?,
         }
     }
     Ok(())
@@ -102,22 +102,46 @@ pub(super) fn name(name: &ImageName, granted: &Capabilities) -> Result<(), Refus
     granted.allows(&Ask::Registry(reference.registry())).map_err(Refusal::Denied)
 }
 
-/// Whether `granted` allows to fetch from this place.
+/// Whether `granted` allows to fetch this URL.
 pub(super) fn remote(text: &str, granted: &Capabilities) -> Result<(), Refusal> {
-    let (scheme, host, port) = place(text).ok_or_else(|| Refusal::Bad(format!("a source that is no URL: {text}")))?;
-    let port = port.or_else(|| source_port(&scheme)).unwrap_or_default();
-    granted.allows(&Ask::Source { host: &host, port, scheme: &scheme }).map_err(Refusal::Denied)
+    let url = Url::parse(text).map_err(|_| no_url(text))?;
+    host(url.scheme(), url.host_str().unwrap_or_default(), url.port(), granted)
 }
 
-/// Scheme, host and port of a URL, or of `user@host:path` as git takes it.
-fn place(text: &str) -> Option<(String, String, Option<u16>)> {
-    if text.contains("://") {
-        let url = Url::parse(text).ok()?;
-        return Some((url.scheme().to_owned(), url.host_str().unwrap_or_default().to_lowercase(), url.port()));
+/// Whether `granted` allows to fetch this repository: a URL, or `user@host:path`.
+///
+/// git reads a URL once more, and not as it is read here: to git `https://a\@b/` is on the host b. So the host has to stand
+/// there as it is meant.
+fn repository(text: &str, granted: &Capabilities) -> Result<(), Refusal> {
+    let Some(written) = written_host(text) else {
+        // To git `a::b` is the program a.
+        let (at, _) = text.split_once(':').filter(|(_, path)| !path.starts_with(':')).ok_or_else(|| no_url(text))?;
+        return host("ssh", at.rsplit_once('@').map_or(at, |(_, host)| host), None, granted);
+    };
+    remote(text, granted)?;
+    let meant = Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    match written.eq_ignore_ascii_case(&meant) {
+        true => Ok(()),
+        false => Err(Refusal::Bad(format!("a repository whose host has to be written as {meant}: {text}"))),
     }
-    let (at, _path) = text.split_once(':')?;
-    let host = at.rsplit_once('@').map_or(at, |(_, host)| host);
-    Some(("ssh".to_owned(), host.to_lowercase(), None))
+}
+
+fn no_url(text: &str) -> Refusal {
+    Refusal::Bad(format!("a source that is no URL: {text}"))
+}
+
+/// Whether `granted` allows this host, in any case of its letters.
+fn host(scheme: &str, host: &str, port: Option<u16>, granted: &Capabilities) -> Result<(), Refusal> {
+    let port = port.or_else(|| source_port(scheme)).unwrap_or_default();
+    granted.allows(&Ask::Source { host: &host.to_lowercase(), port, scheme }).map_err(Refusal::Denied)
+}
+
+/// The host of a URL as RFC 3986 parts it, without decoding anything; `None` if it is no URL.
+fn written_host(text: &str) -> Option<&str> {
+    let authority = text.split_once("://")?.1.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let port = host.rfind(':').filter(|at| host[at + 1..].bytes().all(|byte| byte.is_ascii_digit()));
+    Some(port.map_or(host, |at| &host[..at]))
 }
 
 #[cfg(test)]
@@ -175,6 +199,9 @@ mod tests {
         for good in [http("https://A.example/x"), git("git@a.example:x/y.git"), git("git://a.example/x"), git("ssh://git@a.example/x")] {
             assert!(definition(&good, &some).is_ok() && definition(&good, &all).is_ok(), "{good:?}");
         }
+        // Browsers take this for a URL with the host b.example.
+        assert!(definition(&http("http:b.example/x"), &caps(&[], &["http"])).is_err());
+        assert!(!refused(&git("a\nb:x"), &some).contains('\n') && !refused(&git("a\nb"), &some).contains('\n'));
         assert!(refused(&http("http://b.example:81/"), &some).contains("net = [\"b.example:81\"]"));
         assert!(definition(&http("http://127.0.0.1:81/"), &all).is_ok());
         for bad in
@@ -182,8 +209,21 @@ mod tests {
         {
             assert!(definition(&bad, &some).is_err(), "{bad:?}");
         }
-        for bad in [git("file:///srv/secret"), git("--upload-pack=x"), git("/srv/secret"), git("-x:y")] {
+        for bad in [git("file:///srv/secret"), git("--upload-pack=x"), git("/srv/secret"), git("-x:y"), git("ext::sh -c x")] {
             assert!(definition(&bad, &all).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_repositorys_host_is_what_git_takes_it_for() {
+        let (some, all) = (caps(&[], &["a.example", "[fd00::1]", "127.0.0.1"]), caps(&[], &["*"]));
+        for good in ["https://u:p%40@A.example:443/x", "ssh://git@a.example/x@b", "http://[fd00::1]:80", "git://127.0.0.1"] {
+            assert!(definition(&git(good), &all).is_ok(), "{good}");
+        }
+        for bad in
+            ["https://a.example\\@b.example/x", "https://a%2eexample/x", "http://0x7f.1/x", "http:///a.example/x", "http://a.exam\tple"]
+        {
+            assert!(definition(&git(bad), &some).is_err() && definition(&git(bad), &all).is_err(), "{bad}");
         }
     }
 

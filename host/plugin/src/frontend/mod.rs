@@ -16,6 +16,8 @@ use crate::plugin::Plugin;
 use crate::state::State;
 use crate::types::{Diagnostic, Kv, Platform, content};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use check::answer;
 use record::{Recording, Told};
 pub(crate) use session::Session;
 pub use session::{BuildSession, BuiltFiles, Resolved};
