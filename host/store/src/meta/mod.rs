@@ -29,6 +29,9 @@ const BUSY: Duration = Duration::from_secs(60);
 /// How many bytes the log gets before it is copied back: every command reads all of it to begin with.
 const LOG_BYTES: u64 = 1 << 20;
 
+/// The KiB of pages that a transaction may change before it writes some to the log, and perhaps again. It takes what it changes.
+const WRITERS_CACHE: i64 = 64 << 10;
+
 pub(crate) struct Meta {
     path: PathBuf,
     disk: Disk,
@@ -144,6 +147,7 @@ impl Meta {
 }
 
 fn run<T>(connection: &mut Connection, work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+    connection.pragma_update(None, "cache_size", -WRITERS_CACHE)?;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let done = work(&tx)?;
     tx.commit()?;

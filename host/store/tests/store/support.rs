@@ -61,7 +61,8 @@ impl Fixture {
     }
 
     pub(crate) fn blobs(&self) -> u64 {
-        self.store.df().unwrap().blob_count
+        let df = self.store.df().unwrap();
+        df.blob_count
     }
 }
 
