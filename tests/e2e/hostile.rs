@@ -27,7 +27,7 @@ const TIME: Duration = Duration::from_secs(1);
 /// What nacre itself may add to a plugin's limits.
 const MORE_MEMORY: i64 = 32 << 20;
 /// What the code of an unoptimised nacre takes more than that of a released one.
-const UNOPTIMISED: i64 = 8 << 20;
+const UNOPTIMISED: i64 = 12 << 20;
 const MORE_TIME: Duration = Duration::from_millis(100);
 
 /// One hostile component and what is said to it.

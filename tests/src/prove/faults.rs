@@ -92,9 +92,10 @@ fn judge(stage: &Stage, verb: Verb, traced: &Traced, at: usize, trouble: Trouble
 }
 
 /// Whether a command succeeded though it could not flush something. SQLite flushes the folder of a log that it begins, and goes on
-/// by its own decision if that fails; it is the flush of the log itself that counts.
+/// by its own decision if that fails; it is the flush of the log itself that counts. Compiled plugins that could not be kept are
+/// compiled again.
 fn lost(traced: &Traced, at: usize, trouble: Trouble) -> bool {
     let call = traced.calls.get(at).map(String::as_str).unwrap_or_default();
     let flush = ["fsync", "fdatasync", "syncfs"].iter().any(|name| call.starts_with(name)) && !call.ends_with("/root");
-    flush && trouble == Trouble::Fail(Errno::EIO) && traced.code == Some(0)
+    flush && !call.contains("/root/cache/") && trouble == Trouble::Fail(Errno::EIO) && traced.code == Some(0)
 }
