@@ -92,6 +92,7 @@ const FILES: &[&[&str]] = &[
     &["build", "-f", "unknown", "."],
     &["build", "-f", "stage", "."],
     &["build", "-f", "variable", "."],
+    &["build", "-f", "unset", "."],
     &["build", "--check", "-f", "stage", "."],
     &["--config", "config", "images"],
     &["image", "prune", "-f", "--apply", "plan"],
@@ -151,7 +152,8 @@ fn write_files(sandbox: &Sandbox, text: &str) {
         ("text", text.into()),
         ("unknown", format!("FROM scratch\n{line} {line}\n").into()),
         ("stage", format!("FROM scratch AS a\nCOPY --from={line} a b\n").into()),
-        ("variable", format!("ARG A=\"{line}\"\nFROM $A\nLABEL a=${{B:?{line}}}\n").into()),
+        ("variable", format!("ARG A=\"{line}\"\nFROM $A\n").into()),
+        ("unset", format!("FROM scratch\nLABEL a=\"${{B:?{line}}}\"\n").into()),
         ("config", format!("\"{toml}\" = 1\n").into()),
         ("plan", format!("{{{}:1}}", serde_json::json!(text)).into()),
     ] {
