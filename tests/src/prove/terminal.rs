@@ -3,7 +3,7 @@
 
 mod poison;
 
-use std::fs;
+use std::{fs, thread};
 
 use poison::{HARMLESS, archive, is_raw, poisons, registry};
 
@@ -116,15 +116,25 @@ pub fn terminal(scope: &Scope) -> Report {
     let mut report = Report { unit: "outputs", ..Report::default() };
     let harmless = outputs(HARMLESS);
     let poisons = poisons(scope.full);
-    for poison in &poisons {
-        for (output, harmless) in outputs(poison).iter().zip(&harmless) {
-            report.tried += 1;
-            report.violations.extend(wrong(output, harmless).map(|why| format!("{poison:?} by {}: {why}", output.command)));
-        }
-    }
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let of = |worker| poisons.iter().skip(worker).step_by(workers).flat_map(|poison| judged(poison, &harmless)).collect::<Vec<_>>();
+    let judged: Vec<Option<String>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers).map(|worker| scope.spawn(move || of(worker))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    report.tried = judged.len() as u64;
+    report.violations = judged.into_iter().flatten().collect();
     let shown = harmless.iter().filter(|output| output.code == Some(0)).count();
     report.notes.push(format!("{} texts by {} commands, of which {shown} succeed", poisons.len(), harmless.len()));
     report
+}
+
+/// What is wrong with each output of a text.
+fn judged(poison: &str, harmless: &[Output]) -> Vec<Option<String>> {
+    let outputs = outputs(poison);
+    let judge =
+        |(output, harmless): (&Output, &Output)| wrong(output, harmless).map(|why| format!("{poison:?} by {}: {why}", output.command));
+    outputs.iter().zip(harmless).map(judge).collect()
 }
 
 /// What every command prints of `text`.
