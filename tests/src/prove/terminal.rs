@@ -150,7 +150,8 @@ fn outputs(text: &str) -> Vec<Output> {
 
 fn write_files(sandbox: &Sandbox, text: &str) {
     let list = |tag: &str, path: &str| serde_json::json!([{"Config": path, "RepoTags": [tag], "Layers": [path]}]).to_string();
-    let line: String = text.chars().filter(|c| !matches!(c, '\n' | '\0')).collect();
+    // No name that an instruction could take, as harmless text is none.
+    let line: String = text.chars().map(|c| if matches!(c, '\n' | '\0') { ' ' } else { c }).collect();
     let toml: String = text.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
     let plugin = format!(
         "plugin = {{ name = \"acme/evil\", version = \"1.0.0\", api = \"0.1\", description = \"{toml}\", license = \"{toml}\" }}\n\
