@@ -25,6 +25,8 @@ pub(crate) struct Contents {
 struct Content {
     /// As a document says, or else the file system.
     bytes: u64,
+    /// Whether documents say different sizes, of which strangers may have made up some.
+    disputed: bool,
     present: bool,
     /// Where its part of `listed` is.
     children: Range<usize>,
@@ -69,15 +71,16 @@ impl Contents {
             self.contents.len() - 1
         });
         let content = &mut self.contents[number];
+        content.disputed |= bytes > 0 && content.bytes > 0 && content.bytes != bytes;
         content.bytes = content.bytes.max(bytes);
         number
     }
 
-    /// The file system is asked for a size only where no document says one: what came in has the size that was announced.
+    /// The file system is asked for a size only where documents say none, or several: what came in has the size that was announced.
     fn add_file(&mut self, file: &fs::DirEntry) {
         let name = file.file_name();
         let Some(hex) = name.to_str() else { return };
-        let known = self.numbers.get(hex).copied().filter(|number| self.contents[*number].bytes > 0);
+        let known = self.numbers.get(hex).copied().filter(|number| self.contents[*number].bytes > 0 && !self.contents[*number].disputed);
         if let Some(number) = known.or_else(|| self.number_of(file, hex)) {
             self.contents[number].present = true;
         }
@@ -88,7 +91,9 @@ impl Contents {
         let algorithm = file.path().parent().and_then(Path::file_name)?.to_str()?.to_owned();
         format!("{algorithm}:{hex}").parse::<Digest>().ok()?;
         let bytes = file.metadata().ok()?.len();
-        Some(self.number(hex, bytes))
+        let number = self.number(hex, bytes);
+        self.contents[number].bytes = bytes;
+        Some(number)
     }
 
     fn get(&self, digest: &Digest) -> Option<usize> {
@@ -122,7 +127,7 @@ impl Contents {
     /// How much is present of what a test lets through: blobs and bytes.
     pub(crate) fn present(&self, test: impl Fn(usize) -> bool) -> (u64, u64) {
         let present = self.contents.iter().enumerate().filter(|(number, content)| content.present && test(*number));
-        present.fold((0, 0), |(blobs, bytes), (_, content)| (blobs + 1, bytes + content.bytes))
+        present.fold((0, 0), |(blobs, bytes), (_, content)| (blobs + 1, bytes.saturating_add(content.bytes)))
     }
 
     /// The blobs that were not reached.

@@ -78,7 +78,8 @@ impl Survey {
         let sizes = wanted.into_iter().map(|image| {
             let mut sizes = Sizes::default();
             walks.walk(image, |content, bytes| {
-                *(if users[content] > 1 { &mut sizes.shared } else { &mut sizes.unique }) += bytes;
+                let part = if users[content] > 1 { &mut sizes.shared } else { &mut sizes.unique };
+                *part = part.saturating_add(bytes);
             });
             sizes
         });
