@@ -130,7 +130,7 @@ pub(crate) fn plan(survey: &Survey, decisions: Vec<Decision>, now: i64) -> Plan 
     let roots = survey.images.iter().map(|image| &image.id).filter(|id| !deleted.contains(id));
     let reached = survey.contents.reach(roots.chain(survey.usage.roots()).chain(&survey.cached));
     (plan.blobs, plan.bytes) = survey.contents.present(|content| !reached.has(content));
-    plan.bytes += survey.abandoned;
+    plan.bytes = plan.bytes.saturating_add(survey.abandoned);
     plan
 }
 
