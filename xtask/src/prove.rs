@@ -32,10 +32,7 @@ const SEED: u64 = 1;
 
 /// Runs the harness that the arguments name, or all.
 pub fn prove(args: &[String]) -> Result<()> {
-    let full = args.iter().any(|arg| arg == "--full");
-    let seed = args.iter().position(|arg| arg == "--seed").and_then(|at| args.get(at + 1));
-    let seed = seed.map_or(Ok(SEED), |text| text.parse()).context("--seed takes a number")?;
-    let wanted = args.first().filter(|arg| !arg.starts_with("--"));
+    let (wanted, scope) = read(args)?;
     let chosen: Vec<&Harness> = HARNESSES.iter().filter(|(name, ..)| wanted.is_none_or(|wanted| wanted == name)).collect();
     if chosen.is_empty() {
         let known: Vec<String> = HARNESSES.iter().map(|(name, what, _)| format!("  {name:<12}{what}")).collect();
@@ -45,7 +42,21 @@ pub fn prove(args: &[String]) -> Result<()> {
         // What the harnesses stand on finds the binary by its own environment.
         return run::checked(Command::new(env::current_exe()?).arg("prove").args(args).env("NACRE_BIN", run::build(true)?));
     }
-    chosen.into_iter().try_for_each(|harness| one(harness, &Scope { seed, full }))
+    chosen.into_iter().try_for_each(|harness| one(harness, &scope))
+}
+
+/// Which harness, and how: `[NAME] [--full] [--seed N]`, in any order.
+fn read(args: &[String]) -> Result<(Option<&String>, Scope)> {
+    let (mut wanted, mut scope, mut args) = (None, Scope { seed: SEED, full: false }, args.iter());
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--full" => scope.full = true,
+            "--seed" => scope.seed = args.next().and_then(|text| text.parse().ok()).context("--seed takes a number")?,
+            _ if wanted.is_none() => wanted = Some(arg),
+            _ => bail!("{arg}: one harness, or all"),
+        }
+    }
+    Ok((wanted, scope))
 }
 
 fn one((name, what, harness): &Harness, scope: &Scope) -> Result<()> {
