@@ -1,7 +1,7 @@
 //! Where plugins decide: search filters in a row, and prune policies of which any keep wins.
 
 use anyhow::{Context as _, Result, bail};
-use nacre_plugin::{Action, Hit, Kv, Pick, Plugin, Plugins, Summary};
+use nacre_plugin::{Action, Hit, Kv, Pick, Plugin, Plugins, Summary, Verdict};
 use nacre_store::{CacheRecord, Decision, Image, Kept, Survey};
 
 use crate::context::Context;
@@ -97,16 +97,14 @@ pub(crate) struct Verdicts {
 pub(crate) fn decide(context: &Context, survey: &Survey, policies: &[Policy]) -> Result<Verdicts> {
     let plugins = context.plugins()?;
     let found = policies.iter().map(|policy| Ok((policy, plugins.prune_policy(&policy.name)?))).collect::<Result<Vec<_>>>()?;
-    let images = heard_of(survey);
+    let images = survey.images().iter().filter(|image| is_heard_of(image));
     let summaries = summaries(survey);
     let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
-    let mut votes: Vec<Vec<Vote>> = images.iter().map(|_| Vec::new()).collect();
-    for (policy, plugin) in found {
-        vote(context, plugin, policy, now, &summaries, &mut votes)?;
-    }
+    let ask = |(policy, plugin): (_, _)| Votes::of(context, plugin, policy, now, &summaries);
+    let votes = found.into_iter().map(ask).collect::<Result<Vec<_>>>()?;
     let mut verdicts = Verdicts::default();
-    for (image, votes) in images.iter().zip(&votes) {
-        count(image, votes, &mut verdicts);
+    for (index, image) in images.enumerate() {
+        count(image, &votes.iter().map(|votes| votes.on(index)).collect::<Vec<_>>(), &mut verdicts);
     }
     Ok(verdicts)
 }
@@ -135,39 +133,47 @@ pub(crate) fn decide_records(context: &Context, records: &[CacheRecord], policie
     };
     let summaries: Vec<Summary> = records.iter().map(summary).collect();
     let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
-    let mut votes: Vec<Vec<Vote>> = records.iter().map(|_| Vec::new()).collect();
-    for policy in policies {
-        vote(context, plugins.prune_policy(&policy.name)?, policy, now, &summaries, &mut votes)?;
-    }
-    let goes = |votes: &[Vote]| votes.iter().all(|vote| vote.action != Action::Keep);
-    Ok((0..records.len()).filter(|index| goes(&votes[*index])).collect())
+    let ask = |policy: &Policy| Votes::of(context, plugins.prune_policy(&policy.name)?, policy, now, &summaries);
+    let votes = policies.iter().map(ask).collect::<Result<Vec<_>>>()?;
+    let goes = |index: &usize| votes.iter().all(|votes| votes.on(*index).action != Action::Keep);
+    Ok((0..records.len()).filter(goes).collect())
+}
+
+/// What one policy says of every image; one that it does not mention stays.
+struct Votes {
+    policy: String,
+    verdicts: Vec<Option<Verdict>>,
 }
 
 /// One policy's word on one image.
-struct Vote {
-    policy: String,
+struct Vote<'a> {
+    policy: &'a str,
     action: Action,
-    reason: String,
+    reason: &'a str,
 }
 
-fn vote(context: &Context, plugin: &Plugin, policy: &Policy, now: u64, summaries: &[Summary], votes: &mut [Vec<Vote>]) -> Result<()> {
-    let answer = plugin.decide(&policy.name, now, &policy.options, summaries);
-    context.show_log(plugin);
-    let mut own: Vec<Option<Vote>> = votes.iter().map(|_| None).collect();
-    for verdict in answer? {
-        own[verdict.index as usize] = Some(Vote { policy: policy.name.clone(), action: verdict.action, reason: verdict.reason });
+impl Votes {
+    fn of(context: &Context, plugin: &Plugin, policy: &Policy, now: u64, summaries: &[Summary]) -> Result<Self> {
+        let answer = plugin.decide(&policy.name, now, &policy.options, summaries);
+        context.show_log(plugin);
+        let mut verdicts: Vec<Option<Verdict>> = summaries.iter().map(|_| None).collect();
+        for verdict in answer? {
+            let index = verdict.index as usize;
+            verdicts[index] = Some(verdict);
+        }
+        Ok(Self { policy: policy.name.clone(), verdicts })
     }
-    for (all, one) in votes.iter_mut().zip(own) {
-        let silent = || Vote { policy: policy.name.clone(), action: Action::Keep, reason: String::new() };
-        all.push(one.unwrap_or_else(silent));
+
+    fn on(&self, index: usize) -> Vote<'_> {
+        let (action, reason) = self.verdicts[index].as_ref().map_or((Action::Keep, ""), |verdict| (verdict.action, &verdict.reason));
+        Vote { policy: &self.policy, action, reason }
     }
-    Ok(())
 }
 
-fn count(image: &Image, votes: &[Vote], verdicts: &mut Verdicts) {
+fn count(image: &Image, votes: &[Vote<'_>], verdicts: &mut Verdicts) {
     let keeps = votes.iter().find(|vote| vote.action == Action::Keep);
-    let goes: Vec<&Vote> = votes.iter().filter(|vote| vote.action != Action::Keep).collect();
-    let kept = |vote: &Vote, reason: &str| Kept {
+    let goes: Vec<&Vote<'_>> = votes.iter().filter(|vote| vote.action != Action::Keep).collect();
+    let kept = |vote: &Vote<'_>, reason: &str| Kept {
         image: image.id.clone(),
         names: image.references.clone(),
         reason: format!("{}: {reason}", vote.policy),
@@ -175,35 +181,33 @@ fn count(image: &Image, votes: &[Vote], verdicts: &mut Verdicts) {
     match (keeps, &goes[..]) {
         (_, []) => {
             if let Some(vote) = keeps.filter(|vote| !vote.reason.is_empty()) {
-                verdicts.kept.push(kept(vote, &vote.reason));
+                verdicts.kept.push(kept(vote, vote.reason));
             }
         }
         (Some(vote), _) => {
-            let reason = if vote.reason.is_empty() { "does not want it removed" } else { &vote.reason };
+            let reason = if vote.reason.is_empty() { "does not want it removed" } else { vote.reason };
             verdicts.kept.push(kept(vote, reason));
         }
         (None, goes) => {
             let mild = goes.iter().any(|vote| vote.action == Action::Untag);
-            let joined = |part: fn(&Vote) -> &str, by: &str| goes.iter().map(|vote| part(vote)).collect::<Vec<_>>().join(by);
+            let joined = |part: fn(&Vote<'_>) -> String, by: &str| goes.iter().map(|vote| part(vote)).collect::<Vec<_>>().join(by);
             verdicts.decisions.push(Decision {
                 image: image.id.clone(),
                 action: if mild { nacre_store::Action::Untag } else { nacre_store::Action::Delete },
-                reason: joined(|vote| &vote.reason, "; "),
-                policy: joined(|vote| &vote.policy, ", "),
+                reason: joined(|vote| vote.reason.to_owned(), "; "),
+                policy: joined(|vote| vote.policy.to_owned(), ", "),
             });
         }
     }
 }
 
-/// The images that plugins hear of: those that are only a part of another are left out.
-fn heard_of(survey: &Survey) -> Vec<&Image> {
-    survey.images().iter().filter(|image| image.child_of.is_empty() || image.is_tagged()).collect()
+/// Whether plugins hear of an image: not of those that are only a part of another.
+fn is_heard_of(image: &Image) -> bool {
+    image.child_of.is_empty() || image.is_tagged()
 }
 
 /// What plugins are told of images.
 pub(crate) fn summaries(survey: &Survey) -> Vec<Summary> {
-    let images = heard_of(survey);
-    let sizes = survey.sizes(images.iter().map(|image| &image.id));
     let seconds = |at: i64| u64::try_from(at).unwrap_or_default();
     let summary = |image: &Image, shared: u64| Summary {
         id: image.id.to_string(),
@@ -221,7 +225,8 @@ pub(crate) fn summaries(survey: &Survey) -> Vec<Summary> {
         labels: image.labels.iter().map(|(key, value)| Kv::new(key, value)).collect(),
         platforms: image.platforms.iter().filter(|(_, present)| *present).map(|(platform, _)| plugin_platform(platform)).collect(),
     };
-    images.into_iter().zip(sizes).map(|(image, size)| summary(image, size.shared)).collect()
+    let heard_of = survey.images().iter().zip(survey.sizes()).filter(|(image, _)| is_heard_of(image));
+    heard_of.map(|(image, size)| summary(image, size.shared)).collect()
 }
 
 pub(crate) fn plugin_platform(platform: &nacre_oci::Platform) -> nacre_plugin::Platform {

@@ -90,7 +90,7 @@ impl FromStr for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm.name(), self.hex)
+        [self.algorithm.name(), ":", &*self.hex].into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 

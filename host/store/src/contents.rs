@@ -1,6 +1,6 @@
 //! All content that the store knows of, by numbers: walks over very many images copy and compare no digests.
 
-use std::{collections::HashMap, fs, ops::Range, path::Path};
+use std::{collections::HashMap, fs, ops::Range, panic::resume_unwind, path::Path, thread};
 
 use foldhash::fast::RandomState;
 use nacre_oci::{Digest, Result};
@@ -46,9 +46,18 @@ pub(crate) struct Walks<'a> {
 impl Contents {
     /// All images and what their documents list, and which of it is there, also of what nothing lists.
     pub(crate) fn read(db: &Connection, layout: &Layout) -> Result<Self, Fault> {
-        let files = ALGORITHMS.iter().map(|algorithm| read_dir(&layout.blobs(*algorithm))).collect::<Result<Vec<_>>>()?;
+        thread::scope(|scope| {
+            let files = scope.spawn(|| ALGORITHMS.iter().map(|algorithm| read_dir(&layout.blobs(*algorithm))).collect::<Result<Vec<_>>>());
+            let mut contents = Self::listed(db)?;
+            let files = files.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            files.iter().flatten().for_each(|file| contents.add_file(file));
+            Ok(contents)
+        })
+    }
+
+    /// What documents list.
+    fn listed(db: &Connection) -> rusqlite::Result<Self> {
         let mut contents = Self::default();
-        contents.numbers.reserve(files.iter().map(Vec::len).sum());
         let mut document = (String::new(), 0);
         edges::each(db, |parent, child, bytes| {
             if document.0 != parent {
@@ -60,8 +69,12 @@ impl Contents {
             contents.contents[document.1].children.end += 1;
         })?;
         images::each_size(db, |image, bytes| _ = contents.number(hex(image), bytes))?;
-        files.iter().flatten().for_each(|file| contents.add_file(file));
         Ok(contents)
+    }
+
+    /// The number of an image, also of one that came after the documents were read.
+    pub(crate) fn number_of_image(&mut self, image: &Digest) -> usize {
+        self.number(image.hex(), 0)
     }
 
     fn number(&mut self, hex: &str, bytes: u64) -> usize {
@@ -96,8 +109,9 @@ impl Contents {
         Some(number)
     }
 
-    fn get(&self, digest: &Digest) -> Option<usize> {
-        self.numbers.get(digest.hex()).copied()
+    /// The numbers of what is known.
+    pub(crate) fn find<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> impl Iterator<Item = usize> {
+        digests.into_iter().filter_map(|digest| self.numbers.get(digest.hex()).copied())
     }
 
     fn children(&self, number: usize) -> impl Iterator<Item = usize> {
@@ -105,9 +119,9 @@ impl Contents {
     }
 
     /// The roots and everything below them, present or not.
-    pub(crate) fn reach<'a>(&self, roots: impl IntoIterator<Item = &'a Digest>) -> Reached {
+    pub(crate) fn reach(&self, roots: impl Iterator<Item = usize>) -> Reached {
         let mut reached = Reached(vec![false; self.contents.len()]);
-        let mut open: Vec<usize> = roots.into_iter().filter_map(|root| self.get(root)).collect();
+        let mut open: Vec<usize> = roots.collect();
         while let Some(at) = open.pop() {
             if !std::mem::replace(&mut reached.0[at], true) {
                 open.extend(self.children(at));
@@ -162,9 +176,9 @@ impl Reached {
 
 impl Walks<'_> {
     /// Shows each content at and below a document once, with the bytes of it that are present.
-    pub(crate) fn walk(&mut self, root: &Digest, mut visit: impl FnMut(usize, u64)) {
+    pub(crate) fn walk(&mut self, root: usize, mut visit: impl FnMut(usize, u64)) {
         self.count += 1;
-        self.open.extend(self.contents.get(root));
+        self.open.push(root);
         while let Some(at) = self.open.pop() {
             if std::mem::replace(&mut self.last[at], self.count) != self.count {
                 let content = &self.contents.contents[at];

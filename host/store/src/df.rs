@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nacre_oci::Result;
+use nacre_oci::{Digest, Result};
 
 use crate::{Image, Store, Survey, Users, layout::read_dir};
 
@@ -58,8 +58,9 @@ impl Store {
         let stays = |image: &&Image| !image.is_dangling() || image.pinned || usage.users.contains_key(&image.id);
         let ids = || images.iter().map(|image| &image.id);
         let kept = images.iter().filter(stays).map(|image| &image.id);
-        let kept = contents.reach(kept.chain(usage.roots()).chain(cached));
-        let (of_images, of_cache, others) = (contents.reach(ids()), contents.reach(cached), contents.reach(ids().chain(usage.roots())));
+        let reach = |roots: &mut dyn Iterator<Item = &Digest>| contents.reach(contents.find(roots));
+        let kept = reach(&mut kept.chain(usage.roots()).chain(cached));
+        let (of_images, of_cache, others) = (reach(&mut ids()), reach(&mut cached.iter()), reach(&mut ids().chain(usage.roots())));
         let size_of = |test: &dyn Fn(usize) -> bool| contents.present(test).1;
         let (blob_count, blobs) = contents.present(|_| true);
         let users = || usage.users.values();

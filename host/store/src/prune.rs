@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use nacre_oci::{Digest, Error, Reference, Result};
 use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
@@ -116,8 +117,8 @@ pub struct Skipped {
 }
 
 /// Turns decisions into a plan. Of several about one image the last counts.
-pub(crate) fn plan(survey: &Survey, decisions: Vec<Decision>, now: i64) -> Plan {
-    let decided: HashMap<Digest, Decision> = decisions.into_iter().map(|one| (one.image.clone(), one)).collect();
+pub(crate) fn plan(survey: &Survey, decisions: &[Decision], now: i64) -> Plan {
+    let decided: HashMap<&Digest, &Decision, RandomState> = decisions.iter().map(|one| (&one.image, one)).collect();
     let mut plan = Plan { version: PLAN_VERSION, created_at: now, items: Vec::new(), kept: Vec::new(), bytes: 0, blobs: 0 };
     for image in &survey.images {
         let Some(decision) = decided.get(&image.id) else { continue };
@@ -127,8 +128,9 @@ pub(crate) fn plan(survey: &Survey, decisions: Vec<Decision>, now: i64) -> Plan 
         }
     }
     let deleted = add_left_over(survey, &mut plan);
-    let roots = survey.images.iter().map(|image| &image.id).filter(|id| !deleted.contains(id));
-    let reached = survey.contents.reach(roots.chain(survey.usage.roots()).chain(&survey.cached));
+    let stay = survey.images.iter().zip(&survey.numbers).filter(|(image, _)| !deleted.contains(&image.id));
+    let others = survey.contents.find(survey.usage.roots().chain(&survey.cached));
+    let reached = survey.contents.reach(stay.map(|(_, number)| *number).chain(others));
     (plan.blobs, plan.bytes) = survey.contents.present(|content| !reached.has(content));
     plan.bytes = plan.bytes.saturating_add(survey.abandoned);
     plan
@@ -140,19 +142,19 @@ fn item(image: &Image, action: Action, reason: &str, policy: &str) -> Item {
 }
 
 /// Adds what came only as a part of images that go, and returns all images that go.
-fn add_left_over(survey: &Survey, plan: &mut Plan) -> HashSet<Digest> {
-    let mut deleted: HashSet<Digest> = plan.items.iter().filter(|i| i.action == Action::Delete).map(|i| i.image.clone()).collect();
-    let mentioned: HashSet<Digest> = plan.items.iter().map(|i| &i.image).chain(plan.kept.iter().map(|k| &k.image)).cloned().collect();
+fn add_left_over(survey: &Survey, plan: &mut Plan) -> HashSet<Digest, RandomState> {
+    let mut deleted: HashSet<Digest, RandomState> =
+        plan.items.iter().filter(|i| i.action == Action::Delete).map(|i| i.image.clone()).collect();
+    let mut parts: Vec<&Image> = survey.images.iter().filter(|image| !image.child_of.is_empty()).collect();
+    let mentioned: HashSet<&Digest> = plan.items.iter().map(|i| &i.image).chain(plan.kept.iter().map(|k| &k.image)).collect();
+    parts.retain(|image| !mentioned.contains(&image.id) && survey.usage.of(&image.id).is_none());
     // An index may list an index, so until nothing more is found.
     loop {
-        let goes = |image: &&Image| {
-            let decided = mentioned.contains(&image.id) || deleted.contains(&image.id) || survey.usage.of(&image.id).is_some();
-            !decided && image.is_left_over(&deleted)
-        };
-        let more: Vec<&Image> = survey.images.iter().filter(goes).collect();
+        let (more, rest): (Vec<&Image>, _) = parts.into_iter().partition(|image| image.is_left_over(|parent| deleted.contains(parent)));
         if more.is_empty() {
             return deleted;
         }
+        parts = rest;
         for image in more {
             let policy = image.child_of.first().and_then(|parent| plan.items.iter().find(|i| i.image == *parent));
             let policy = policy.map(|parent| parent.policy.clone()).unwrap_or_default();
@@ -178,7 +180,7 @@ impl Store {
     /// # Errors
     /// If the store cannot be read.
     pub fn plan(&self, decisions: Vec<Decision>) -> Result<Plan> {
-        Ok(self.survey()?.plan(decisions))
+        Ok(self.survey()?.plan(&decisions))
     }
 
     /// Carries a plan out, except where an image has been tagged anew, used, pinned or removed since. Also deletes
@@ -254,7 +256,7 @@ pub(crate) fn sweep(tx: &Transaction<'_>, layout: &Layout, leased: &HashSet<Dige
     let roots = images::ids(tx)?;
     let cached = if planted(Bug::CacheForgotten) { HashSet::new() } else { cache::blobs(tx)? };
     let run = if planted(Bug::ContainersForgotten) { HashSet::new() } else { containers::manifests(tx)? };
-    let reached = contents.reach(roots.iter().chain(leased).chain(&cached).chain(&run));
+    let reached = contents.reach(contents.find(roots.iter().chain(leased).chain(&cached).chain(&run)));
     edges::delete_of(tx, &contents.unreached_documents(&reached))?;
     Ok(contents.unreached(&reached))
 }

@@ -184,7 +184,7 @@ impl Store {
         let own = below.reach([root]);
         let documents: BTreeSet<&Digest> = below.edges().filter(|one| one.is_document()).map(|one| &one.digest).collect();
         for document in documents {
-            let Some(part) = images::get(tx, document)?.filter(|part| part.is_left_over(&own)) else { continue };
+            let Some(part) = images::get(tx, document)?.filter(|part| part.is_left_over(|parent| own.contains(parent))) else { continue };
             if usage::users(&self.layout, tx, document)?.count() == 0 {
                 images::delete(tx, &part.id)?;
                 removed.untagged.extend(part.references);

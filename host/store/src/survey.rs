@@ -17,6 +17,8 @@ use crate::{
 /// The store's images, content and users, as they were at one moment.
 pub struct Survey {
     pub(crate) images: Vec<Image>,
+    /// The images' numbers in `contents`.
+    pub(crate) numbers: Vec<usize>,
     pub(crate) contents: Contents,
     pub(crate) usage: Usage,
     /// What the build cache has.
@@ -51,9 +53,10 @@ impl Store {
             let contents = scope.spawn(contents);
             (self.meta.read(rest), contents.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
-        let ((images, cached, usage), contents) = (rest?, contents?);
+        let ((images, cached, usage), mut contents) = (rest?, contents?);
+        let numbers = images.iter().map(|image| contents.number_of_image(&image.id)).collect();
         let abandoned = ingest::abandoned_bytes(&self.layout)?;
-        Ok(Survey { images, contents, usage, cached, abandoned })
+        Ok(Survey { images, numbers, contents, usage, cached, abandoned })
     }
 }
 
@@ -68,16 +71,16 @@ impl Survey {
         self.usage.of(image).is_some()
     }
 
-    /// The sizes of `wanted`, in their order, against all images of the store.
-    pub fn sizes<'a>(&self, wanted: impl IntoIterator<Item = &'a Digest>) -> Vec<Sizes> {
+    /// The sizes of all images, in their order.
+    pub fn sizes(&self) -> Vec<Sizes> {
         let mut users = vec![0_u32; self.contents.len()];
         let mut walks = self.contents.walks();
-        for image in &self.images {
-            walks.walk(&image.id, |content, _| users[content] += 1);
+        for image in &self.numbers {
+            walks.walk(*image, |content, _| users[content] += 1);
         }
-        let sizes = wanted.into_iter().map(|image| {
+        let sizes = self.numbers.iter().map(|image| {
             let mut sizes = Sizes::default();
-            walks.walk(image, |content, bytes| {
+            walks.walk(*image, |content, bytes| {
                 let part = if users[content] > 1 { &mut sizes.shared } else { &mut sizes.unique };
                 *part = part.saturating_add(bytes);
             });
@@ -87,7 +90,7 @@ impl Survey {
     }
 
     /// What carrying out the decisions would do. Images that are pinned or in use stay, and the plan says so.
-    pub fn plan(&self, decisions: Vec<Decision>) -> Plan {
+    pub fn plan(&self, decisions: &[Decision]) -> Plan {
         prune::plan(self, decisions, now())
     }
 }

@@ -3,27 +3,29 @@
 //! An image with names in several repositories goes only if it is beyond the limit in each of them.
 //! Dangling images are in no repository, so nothing keeps them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 
 use nacre_sdk::prune::{Verdict, deletable, delete, repository_and_tag};
 use nacre_sdk::{Error, Options, Summary, invalid};
 use semver::{BuildMetadata, Prerelease, Version};
 
-/// A repository's images: positions, each with what it is sorted by, larger for newer.
-type Ranked<'a, K> = BTreeMap<&'a str, BTreeMap<u32, K>>;
+/// Each repository's images: positions, in their order, each with what it is sorted by, larger for newer.
+type Ranked<'a, K> = BTreeMap<&'a str, Vec<(u32, K)>>;
 
 /// The policy `keep-last`.
 pub fn decide(_policy: &str, _now: u64, opts: &Options, candidates: &[Summary]) -> Result<Vec<Verdict>, Error> {
     let keep: usize = opts.parse("keep", "a number")?.unwrap_or(5);
     let beyond = match opts.one("by")? {
-        None | Some("created") => beyond(keep, rank(candidates, |image, _| Some(image.created))),
-        Some("semver") => beyond(keep, rank(candidates, |_, tag| version(tag))),
+        None | Some("created") => beyond(keep, candidates.len(), rank(candidates, |image, _| Some(image.created))),
+        Some("semver") => beyond(keep, candidates.len(), rank(candidates, |_, tag| version(tag))),
         Some(other) => {
             let message = format!("invalid option 'by={other}': want created or semver");
             return Err(invalid("bad-value", message));
         }
     };
-    let reason = |index, image: &Summary| match beyond.get(&index) {
+    let reason = |index: u32, image: &Summary| match beyond[index as usize] {
         Some(repository) => Some(format!("not among the newest {keep} of {repository}")),
         None => image.dangling.then(|| "dangling, in no repository".to_owned()),
     };
@@ -33,37 +35,38 @@ pub fn decide(_policy: &str, _now: u64, opts: &Options, candidates: &[Summary]) 
 /// Groups the images by repository. One without a key, such as a tag that is no version, ranks
 /// nowhere. With several tags in a repository, an image's newest counts.
 fn rank<K: Ord>(images: &[Summary], key: impl Fn(&Summary, &str) -> Option<K>) -> Ranked<'_, Option<K>> {
-    let mut ranked: Ranked<Option<K>> = BTreeMap::new();
+    // Many repositories begin alike, which makes it slow to compare them: they are sorted when each is there only once.
+    let mut ranked: HashMap<&str, Vec<(u32, Option<K>)>, BuildHasherDefault<DefaultHasher>> = HashMap::default();
     for (index, image) in (0..).zip(images) {
         for (repository, tag) in image.names.iter().filter_map(|name| repository_and_tag(name)) {
-            let found = key(image, tag);
-            let best = ranked.entry(repository).or_default().entry(index).or_insert(None);
-            if found > *best {
-                *best = found;
+            let (found, images) = (key(image, tag), ranked.entry(repository).or_default());
+            match images.last_mut().filter(|(last, _)| *last == index) {
+                Some((_, best)) if found > *best => *best = found,
+                Some(_) => {}
+                None => images.push((index, found)),
             }
         }
     }
-    ranked
+    ranked.into_iter().collect()
 }
 
-/// The images beyond the first `keep` in every repository they are in, each with one of these.
-fn beyond<K: Ord>(keep: usize, ranked: Ranked<'_, Option<K>>) -> BTreeMap<u32, &str> {
-    let mut beyond = BTreeMap::new();
-    let mut kept = BTreeSet::new();
+/// For each of `count` images, if it is beyond the first `keep` in every repository it is in, one of these.
+fn beyond<K: Ord>(keep: usize, count: usize, ranked: Ranked<'_, Option<K>>) -> Vec<Option<&str>> {
+    let (mut beyond, mut kept) = (vec![None; count], vec![false; count]);
     for (repository, images) in ranked {
-        let (with_key, without): (Vec<_>, Vec<_>) = images.into_iter().partition(|(_, key)| key.is_some());
-        kept.extend(without.into_iter().map(|(index, _)| index));
-        let mut newest_first = with_key;
+        let (mut newest_first, without): (Vec<_>, Vec<_>) = images.into_iter().partition(|(_, key)| key.is_some());
+        without.into_iter().for_each(|(index, _)| kept[index as usize] = true);
         newest_first.sort_by(|(a, newer), (b, older)| older.cmp(newer).then(a.cmp(b)));
         for (place, (index, _)) in newest_first.into_iter().enumerate() {
             if place < keep {
-                kept.insert(index);
+                kept[index as usize] = true;
             } else {
-                beyond.insert(index, repository);
+                beyond[index as usize] = Some(repository);
             }
         }
     }
-    beyond.retain(|index, _| !kept.contains(index));
+    let kept = beyond.iter_mut().zip(kept).filter(|(_, kept)| *kept);
+    kept.for_each(|(beyond, _)| *beyond = None);
     beyond
 }
 

@@ -1,6 +1,6 @@
 mod tree;
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::{cmp::Reverse, collections::HashMap, mem, panic::resume_unwind, sync::mpsc, thread};
 
 use anyhow::Result;
 use jiff::{Timestamp, tz::TimeZone};
@@ -107,8 +107,34 @@ fn sizes(store: &Store, format: &str) -> Result<HashMap<Digest, Sizes>> {
         return Ok(HashMap::new());
     }
     let survey = store.survey()?;
-    let ids = || survey.images().iter().map(|image| &image.id);
-    Ok(ids().cloned().zip(survey.sizes(ids())).collect())
+    Ok(survey.images().iter().map(|image| image.id.clone()).zip(survey.sizes()).collect())
+}
+
+/// How many images are handed over at once, and how often before the reader waits.
+const BATCH: usize = 256;
+const BATCHES: usize = 8;
+
+/// Shows all images, one at a time, while another thread reads on.
+fn each_image(store: &Store, show: impl FnMut(Image) -> Result<()>) -> Result<()> {
+    let (sender, receiver) = mpsc::sync_channel(BATCHES);
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut batch = Vec::with_capacity(BATCH);
+            // Whoever no longer listens has failed and says so.
+            let hand_over = |batch: &mut Vec<Image>| _ = sender.send(mem::replace(batch, Vec::with_capacity(BATCH)));
+            store.each_image(|image| {
+                batch.push(image);
+                if batch.len() == BATCH {
+                    hand_over(&mut batch);
+                }
+            })?;
+            hand_over(&mut batch);
+            Ok(())
+        });
+        let shown = receiver.into_iter().flatten().try_for_each(show);
+        let read: Result<()> = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
+        shown.and(read)
+    })
 }
 
 /// Shows the images that pass every filter, with those of their names that do.
@@ -120,19 +146,18 @@ fn each_chosen(store: &Store, args: &Args, mut show: impl FnMut(Image, Vec<Refer
     let window = Window::new(store, &filters)?;
     let (dangling, pinned) = (filters.flag("dangling")?, filters.flag("pinned")?);
     let by_name = filters.values("reference").next().is_some();
-    let mut done = Ok(());
-    store.each_image(|mut image| {
+    each_image(store, |mut image| {
         let listed = args.all || dangling == Some(true) || (!image.is_dangling() && (image.is_tagged() || image.child_of.is_empty()));
         let passes = dangling.is_none_or(|wanted| wanted == image.is_dangling()) && pinned.is_none_or(|wanted| wanted == image.pinned);
-        if done.is_err() || !listed || !passes || !window.contains(&image) || !filters.labels_pass(&image.labels) {
-            return;
+        if !listed || !passes || !window.contains(&image) || !filters.labels_pass(&image.labels) {
+            return Ok(());
         }
-        let names = shown_names(std::mem::take(&mut image.references))
+        let names = shown_names(mem::take(&mut image.references))
             .into_iter()
             .filter_map(|name| filters.reference_passes(&name).map(|ok| ok.then_some(name)).transpose());
-        done = names.collect::<Result<Vec<_>>>().and_then(|names| if by_name && names.is_empty() { Ok(()) } else { show(image, names) });
-    })?;
-    done
+        let names = names.collect::<Result<Vec<_>>>()?;
+        if by_name && names.is_empty() { Ok(()) } else { show(image, names) }
+    })
 }
 
 /// Tags; a digest reference only where its repository has no tag for the image.

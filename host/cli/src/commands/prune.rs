@@ -79,7 +79,7 @@ fn make_plan(context: &Context, args: &Args, store: &Store) -> Result<Plan> {
     if admission.applies() {
         decisions = decide_again(store, &survey, &admission, decisions, &mut denied);
     }
-    let mut plan = survey.plan(decisions);
+    let mut plan = survey.plan(&decisions);
     plan.kept.extend(verdicts.kept.into_iter().chain(denied));
     Ok(plan)
 }

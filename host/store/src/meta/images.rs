@@ -73,11 +73,11 @@ impl Image {
         self.references.iter().any(|reference| reference.tag().is_some())
     }
 
-    /// Whether it is here only because another tool pushed it, by digest, as a part of images that are `removed` now.
+    /// Whether it is here only because another tool pushed it, by digest, as a part of images that are removed now.
     /// Then it goes with them: nobody would look for it.
-    pub(crate) fn is_left_over(&self, removed: &HashSet<Digest>) -> bool {
+    pub(crate) fn is_left_over(&self, is_removed: impl Fn(&Digest) -> bool) -> bool {
         let asked_for = self.pinned || self.is_tagged() || self.is_dangling() || self.pulled.is_some() || self.built.is_some();
-        !asked_for && !self.child_of.is_empty() && self.child_of.iter().all(|parent| removed.contains(parent))
+        !asked_for && !self.child_of.is_empty() && self.child_of.iter().all(is_removed)
     }
 }
 

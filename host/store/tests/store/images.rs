@@ -61,7 +61,7 @@ fn shared_and_unique_bytes_add_up() {
     let fixture = Fixture::new();
     let (one, _) = (fixture.pulled("1", &["a"]), fixture.pulled("2", &["b"]));
     let images = fixture.store.images().unwrap();
-    let sizes = fixture.store.survey().unwrap().sizes(images.iter().map(|image| &image.id));
+    let sizes = fixture.store.survey().unwrap().sizes();
     for (image, sizes) in images.iter().zip(&sizes) {
         assert_eq!(sizes.shared + sizes.unique, image.size);
     }
