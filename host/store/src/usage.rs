@@ -8,7 +8,6 @@ use rusqlite::Connection;
 use crate::{
     Container, Life, Store,
     layout::Layout,
-    lease,
     meta::{Fault, containers},
 };
 
@@ -88,25 +87,11 @@ pub(crate) fn short(id: &str) -> &str {
 }
 
 impl Store {
-    /// The images and other content that running commands and containers use now.
-    ///
-    /// # Errors
-    /// If the leases, the metadata or a container's lock cannot be read.
-    pub fn in_use(&self) -> Result<HashSet<Digest>> {
-        let usage = self.usage()?;
-        Ok(usage.leased.into_iter().chain(usage.users.into_keys()).collect())
-    }
-
     /// The containers of each image that has some.
     ///
     /// # Errors
     /// If the metadata or a container's lock cannot be read.
     pub fn users(&self) -> Result<HashMap<Digest, Users>> {
         self.meta.read(|db| Ok(Usage::read(&self.layout, db, HashSet::new())?.users))
-    }
-
-    pub(crate) fn usage(&self) -> Result<Usage> {
-        let leased = lease::living(&self.layout)?;
-        self.meta.read(|db| Usage::read(&self.layout, db, leased))
     }
 }

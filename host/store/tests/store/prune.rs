@@ -78,7 +78,7 @@ fn a_plan_keeps_what_is_pinned_or_in_use_and_says_so() {
     fixture.store.pin(&pinned.digest, true).unwrap();
     let lease = fixture.store.lease().unwrap();
     lease.protect([&leased.digest]).unwrap();
-    assert!(fixture.store.in_use().unwrap().contains(&leased.digest));
+    assert!(fixture.store.survey().unwrap().is_in_use(&leased.digest));
     let unknown = Descriptor::of("x", b"unknown");
     let plan = delete(&fixture, &[&pinned, &leased, &unknown]);
     assert_eq!((plan.items.len(), plan.kept.len(), plan.bytes), (0, 2, 0));
