@@ -97,6 +97,7 @@ fn run_all(folder: &Path, names: &[String], scope: &Scope) -> Vec<Ran> {
     let work = || {
         while let Some((index, name)) = names.iter().enumerate().nth(next.fetch_add(1, Ordering::Relaxed)) {
             let ran = run(folder, name, scope);
+            eprintln!("{name}: {} executions, {} edges", ran.executions, ran.edges);
             done.lock().unwrap_or_else(PoisonError::into_inner).push((index, ran));
         }
     };
