@@ -1,5 +1,4 @@
-//! The one door through which the store changes files; only SQLite has its own, and repair corrects modes
-//! of files that it may not open.
+//! The one door through which the store changes files; only SQLite has its own.
 //!
 //! Whoever opens the store with a [`Witness`] is told of each change before it happens, and may forbid it: so that a proof
 //! can tell what a power loss would have left, and what becomes of the store when the Nth change fails. Without one, each
@@ -34,7 +33,7 @@ pub enum Change<'a> {
     },
     /// A file gets another length.
     Truncate(&'a Path, u64),
-    /// A file gets another mode.
+    /// A file or folder gets another mode.
     Mode(&'a Path, u32),
     /// What a file holds becomes durable.
     Flush(&'a Path),
@@ -146,6 +145,12 @@ impl Disk {
         }
         self.before(Change::Mode(path, mode))?;
         file.set_permissions(Permissions::from_mode(mode))
+    }
+
+    /// As [`Disk::set_mode`], for a file or folder whose mode does not let it be opened.
+    pub(crate) fn correct_mode(&self, path: &Path, mode: u32) -> io::Result<()> {
+        self.before(Change::Mode(path, mode))?;
+        fs::set_permissions(path, Permissions::from_mode(mode))
     }
 
     pub(crate) fn flush(&self, file: &File, path: &Path) -> io::Result<()> {

@@ -1,11 +1,6 @@
 //! Mending what [`Store::check`] finds.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use nacre_oci::{Digest, Error, Result};
 use rusqlite::Connection;
@@ -92,7 +87,7 @@ impl Store {
             if dry_run {
                 return Ok(());
             }
-            fs::set_permissions(path, Permissions::from_mode(mode)).map_err(Error::io(format!("change the mode of {}", path.display())))
+            self.layout.disk().correct_mode(path, mode).map_err(Error::io(format!("change the mode of {}", path.display())))
         };
         if fs::metadata(self.root()).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
             correct(self.root(), 0o700)?;
