@@ -1,9 +1,18 @@
 //! nacre alone: a plugin's call, many plugins, and stores with very many images.
 
-use std::{fs, path::Path, thread::sleep, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
-use rusqlite::Connection;
+use jiff::Timestamp;
+use nacre_oci::Digest;
+use rusqlite::{Connection, Transaction, params};
+use serde_json::Value;
 
 use super::{
     measure::{self, Sample, repeat},
@@ -28,6 +37,7 @@ pub fn measure(binary: &Path, folder: &Path, scene: &Scene) -> Result<Vec<(Strin
         multiply(&nacre.root(), from, count)?;
         measured.push((format!("images, {label} images"), repeat(&mut nacre.nacre(&["images"]), 5)?));
         measured.push((format!("prune --dry-run --policy keep-last, {label} images"), repeat(&mut nacre.nacre(&prune), 5)?));
+        measured.push((format!("system check, {label} images"), repeat(&mut nacre.nacre(&["system", "check"]), 3)?));
     }
     let removed = measure::measure(&mut nacre.nacre(&["image", "prune", "-f", "--policy", "keep-last"]))?;
     measured.push(("image prune -f --policy keep-last, 50,000 of 100,000 images and 100,000 blobs go".to_owned(), removed));
@@ -54,32 +64,78 @@ fn with_plugins(nacre: &Nacre) -> Result<Vec<(String, Sample)>> {
     [&["--help"][..], &["completion", "bash"]].into_iter().map(row).collect()
 }
 
-/// Makes more images out of the only real one: its rows again and again, each with a manifest and a config of its own, in
-/// repositories of ten tags. The layers are shared.
-fn multiply(root: &Path, from: u32, to: u32) -> Result<()> {
+/// Makes more images out of the only real one: each with a config and a manifest of its own, in repositories of ten tags. The
+/// layers are shared.
+fn multiply(root: &Path, from: i64, to: i64) -> Result<()> {
     let mut database = Connection::open(root.join("meta.db"))?;
-    let original: String = database.query_row("SELECT digest FROM images ORDER BY recorded, digest DESC LIMIT 1", [], |row| row.get(0))?;
-    let config: String = database
-        .query_row("SELECT child FROM edges WHERE parent = ? AND media_type LIKE '%container.image%'", [&original], |row| row.get(0))
-        .context("the image has no config")?;
     let tx = database.transaction()?;
-    tx.execute_batch(&format!(
-        "CREATE TEMP TABLE made AS WITH RECURSIVE n(i) AS (VALUES ({from}) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {to})
-           SELECT i, printf('sha256:%032x%032x', i * 7919, i) AS manifest, printf('sha256:%032x%032x', i * 7919, i + 1000000000) AS config FROM n;
-         CREATE TEMP TABLE own AS SELECT * FROM images WHERE digest = '{original}';
-         INSERT INTO edges SELECT manifest, iif(child = '{config}', config, child), media_type, bytes, document FROM made CROSS JOIN edges WHERE parent = '{original}';
-         INSERT INTO refs SELECT 'registry.example/team/app-' || (i / 10), '1.' || (i % 10), manifest FROM made;
-         INSERT INTO images SELECT manifest, media_type, bytes, created - i, recorded + i, pulled, built, last_used, uses, pinned, size, labels, platforms, subject, artifact_type, annotations FROM made CROSS JOIN own;"
-    ))?;
-    let blobs = root.join("blobs/sha256");
-    {
-        let mut select = tx.prepare("SELECT manifest FROM made UNION ALL SELECT config FROM made")?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            let digest: String = row.get(0)?;
-            fs::write(blobs.join(digest.trim_start_matches("sha256:")), "{}")?;
-        }
-    }
-    tx.execute_batch("DROP TABLE made; DROP TABLE own;")?;
+    let original = Original::read(&tx, root)?;
+    (from..to).try_for_each(|number| original.again(&tx, root, number))?;
     Ok(tx.commit()?)
+}
+
+/// The real image.
+struct Original {
+    digest: String,
+    created: i64,
+    /// Of its layers.
+    size: i64,
+    manifest: Value,
+    config: Value,
+}
+
+impl Original {
+    fn read(tx: &Transaction<'_>, root: &Path) -> Result<Self> {
+        let row = "SELECT digest, created, size FROM images ORDER BY recorded, digest DESC LIMIT 1";
+        let (digest, created, size): (String, i64, i64) = tx.query_row(row, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let manifest = fs::read(blob(root, &digest))?;
+        let parsed: Value = serde_json::from_slice(&manifest)?;
+        let config = fs::read(blob(root, parsed["config"]["digest"].as_str().context("the image has no config")?))?;
+        let size = size - i64::try_from(manifest.len() + config.len())?;
+        Ok(Self { digest, created, size, manifest: parsed, config: serde_json::from_slice(&config)? })
+    }
+
+    /// The same with another time, which makes it another image.
+    fn again(&self, tx: &Transaction<'_>, root: &Path, number: i64) -> Result<()> {
+        let (created, mut config, mut manifest) = (self.created - number, self.config.clone(), self.manifest.clone());
+        config["created"] = Timestamp::from_second(created)?.to_string().into();
+        let (config_digest, config_bytes) = put(root, &config)?;
+        manifest["config"]["digest"] = config_digest.to_string().into();
+        manifest["config"]["size"] = config_bytes.into();
+        let (digest, bytes) = put(root, &manifest)?;
+        let (digest, size) = (digest.to_string(), self.size + bytes + config_bytes);
+        tx.prepare_cached(
+            "INSERT INTO images SELECT ?2, media_type, ?3, ?4, recorded + ?5, pulled, built, last_used, uses, pinned, ?6, labels, platforms,
+                                       subject, artifact_type, annotations FROM images WHERE digest = ?1",
+        )?
+        .execute(params![self.digest, digest, bytes, created, number, size])?;
+        tx.prepare_cached(
+            "INSERT INTO edges SELECT ?2, iif(child = ?3, ?4, child), media_type, iif(child = ?3, ?5, bytes), document
+             FROM edges WHERE parent = ?1",
+        )?
+        .execute(params![
+            self.digest,
+            digest,
+            self.manifest["config"]["digest"].as_str(),
+            config_digest.to_string(),
+            config_bytes
+        ])?;
+        let (name, tag) = (format!("registry.example/team/app-{}", number / 10), format!("1.{}", number % 10));
+        tx.prepare_cached("INSERT INTO refs VALUES (?, ?, ?)")?.execute(params![name, tag, digest])?;
+        Ok(())
+    }
+}
+
+/// Writes a document as the store keeps it; its digest, and how many bytes it has.
+fn put(root: &Path, document: &Value) -> Result<(Digest, i64)> {
+    let bytes = serde_json::to_vec(document)?;
+    let digest = Digest::of(&bytes);
+    let path = blob(root, &digest.to_string());
+    fs::write(&path, &bytes)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o444))?;
+    Ok((digest, i64::try_from(bytes.len())?))
+}
+
+fn blob(root: &Path, digest: &str) -> PathBuf {
+    root.join("blobs").join(digest.replacen(':', "/", 1))
 }
