@@ -83,9 +83,9 @@ fn layering() -> Result<()> {
 
 /// Formatting, the order of the crates, clippy, and the dependency rules where cargo-deny is installed.
 pub fn lint() -> Result<()> {
-    checked(&mut cargo(&["fmt", "--all", "--check"]))?;
-    for guests in ["plugins", "examples", "tests/guests", "tests/fuzz"] {
-        checked(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", &format!("{guests}/Cargo.toml")]))?;
+    let manifests = [".", "plugins", "examples", "tests/guests", "tests/fuzz"].map(|workspace| format!("{workspace}/Cargo.toml"));
+    for manifest in &manifests {
+        checked(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", manifest]))?;
     }
     layering()?;
     checked(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
@@ -93,5 +93,10 @@ pub fn lint() -> Result<()> {
         eprintln!("cargo-deny is not installed: licences and sources were not checked");
         return Ok(());
     }
-    checked(&mut cargo(&["deny", "check", "bans", "licenses", "sources"]))
+    let rules = root().join("deny.toml");
+    for manifest in &manifests {
+        let deny = ["deny", "--log-level", "error", "--manifest-path", manifest, "--config"];
+        checked(cargo(&deny).arg(&rules).args(["check", "bans", "licenses", "sources"]))?;
+    }
+    Ok(())
 }

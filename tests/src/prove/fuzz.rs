@@ -152,6 +152,8 @@ fn start(folder: &Path, name: &str, scope: &Scope, corpus: &Path, found: &Path) 
     if memory.is_dir() {
         target.env("TMPDIR", memory);
     }
+    // What a target frees it soon wants again; else glibc would have the kernel zero it anew each time.
+    ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"].iter().for_each(|kept| _ = target.env(kept, "1073741824"));
     target.arg(corpus).env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).status()
 }
 
