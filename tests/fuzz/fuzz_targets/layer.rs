@@ -35,4 +35,7 @@ fn check(bytes: &[u8]) {
     }
 }
 
-fuzz_target!(|bytes: &[u8]| { if Codec::detect(bytes).is_some() { check(bytes) } else { check(&sealed::sealed(bytes)) } });
+fuzz_target!(|bytes: &[u8]| match Codec::detect(bytes) {
+    Some(_) => check(bytes),
+    None => check(&sealed::sealed(bytes)),
+});
