@@ -16,7 +16,7 @@ pub(crate) fn boot(store: &Store, id: &str, remove: bool, record: &Record, size:
         layers: record.layers.iter().map(layer).collect(),
         args: record.command(),
         env: environment(record),
-        cwd: crate::parse::clean(&record.config.working_dir),
+        cwd: nacre_oci::clean_path(&record.config.working_dir),
         user: record.config.user.clone(),
         mounts: mounts(record),
         network: record.network,

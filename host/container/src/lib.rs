@@ -32,7 +32,7 @@ pub use engine::{Container, Engine};
 pub use error::{Error, Result};
 pub use inspect::{Inspected, Section};
 pub use life::Pruned;
-pub use list::Listed;
+pub use list::{Listed, in_words};
 pub use logs::{LogLine, LogOptions};
 pub use options::{MountSource, Mounting, Options};
 pub use query::Query;

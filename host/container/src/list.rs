@@ -48,7 +48,7 @@ impl Listed {
     pub fn status(&self, now: Timestamp) -> String {
         let since = |time: &Option<String>| {
             let then = time.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
-            ago(then.map_or(0, |then| now.as_second().saturating_sub(then.as_second())))
+            in_words(then.map_or(0, |then| now.as_second().saturating_sub(then.as_second())))
         };
         match self.state.status {
             RunStatus::Created => "Created".into(),
@@ -110,8 +110,8 @@ pub(crate) fn state_name(status: RunStatus) -> &'static str {
     }
 }
 
-/// Seconds in words (go-units' `HumanDuration`).
-fn ago(seconds: i64) -> String {
+/// Seconds in words, roughly: `Less than a second`, `About a minute`, `3 weeks` (go-units' `HumanDuration`).
+pub fn in_words(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
     match seconds {
         ..1 => "Less than a second".into(),
@@ -148,11 +148,15 @@ mod tests {
             (5400, "2 hours"),
             (47 * 3600, "47 hours"),
             (48 * 3600, "2 days"),
+            (13 * 86_400, "13 days"),
             (14 * 86_400, "2 weeks"),
+            (59 * 86_400, "8 weeks"),
             (60 * 86_400, "2 months"),
+            (729 * 86_400, "24 months"),
+            (730 * 86_400, "2 years"),
             (800 * 86_400, "2 years"),
         ] {
-            assert_eq!(ago(seconds), text, "{seconds}");
+            assert_eq!(in_words(seconds), text, "{seconds}");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What a container is: all that start, inspect and commit need, kept as JSON in the store's row.
 
-use nacre_oci::{Descriptor, Digest, Error as Data, Platform, RunConfig};
+use nacre_oci::{Descriptor, Digest, Error as Data, Platform, RunConfig, clean_path};
 use nacre_runtime::{Limit, Network};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Base, Error, MountSource, Mounting, Options, Result, merge::merge, parse::clean, signal};
+use crate::{Base, Error, MountSource, Mounting, Options, Result, merge::merge, signal};
 
 /// The version that this nacre writes.
 const VERSION: u32 = 1;
@@ -149,7 +149,7 @@ fn own(options: &Options) -> Result<RunConfig> {
         entrypoint,
         cmd: Some(options.args.clone()).filter(|args| !args.is_empty()),
         volumes: anonymous.map(|mount| (mount.target.clone(), json!({}))).collect(),
-        working_dir: if cwd.is_empty() { cwd } else { clean(&cwd) },
+        working_dir: if cwd.is_empty() { cwd } else { clean_path(&cwd) },
         labels: options.labels.iter().cloned().collect(),
         stop_signal: options.stop_signal.clone(),
         ..RunConfig::default()
@@ -184,7 +184,7 @@ fn mounts(options: &Options, config: &RunConfig) -> Result<Vec<Mounting>> {
         mounts.push(mount.clone());
     }
     for path in config.volumes.keys() {
-        let target = clean(path);
+        let target = clean_path(path);
         if target == "/" {
             return Err(Error::invalid("invalid volume specification: '/': invalid specification: destination can't be '/'"));
         }

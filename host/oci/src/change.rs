@@ -12,7 +12,7 @@ mod words;
 
 use serde_json::{Value, json};
 
-use crate::{Error, Result, RunConfig};
+use crate::{Error, Result, RunConfig, clean_path};
 use lines::Line;
 
 /// What an instruction says that is wrong.
@@ -185,22 +185,9 @@ impl Changing {
         if path.is_empty() {
             return Err("the path is empty".into());
         }
-        self.config.working_dir = if path.starts_with('/') { path } else { clean(&format!("{}/{path}", self.config.working_dir)) };
+        self.config.working_dir = if path.starts_with('/') { path } else { clean_path(&format!("{}/{path}", self.config.working_dir)) };
         Ok(())
     }
-}
-
-/// An absolute path without `.`, `..` and empty parts (Go's `path.Clean`).
-fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => _ = parts.pop(),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 #[cfg(test)]

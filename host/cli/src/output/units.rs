@@ -2,9 +2,9 @@
 
 use gtmpl_ng::{FloatFormat, format_float};
 use jiff::{Timestamp, tz::TimeZone};
+use nacre_container::in_words;
 use unicode_width::UnicodeWidthChar;
 
-const SECONDS_PER_HOUR: u64 = 3600;
 /// Creation times up to 2000-01-01 are placeholders of reproducible builds.
 const EPOCH_2000: i64 = 946_684_800;
 
@@ -33,32 +33,12 @@ fn human_size(bytes: u64, digits: usize) -> String {
     format!("{bytes}B")
 }
 
-/// A length of time, roughly: `Less than a second`, `About a minute`, `3 weeks`.
-pub(crate) fn duration(seconds: u64) -> String {
-    let minutes = seconds / 60;
-    let hours = (seconds + SECONDS_PER_HOUR / 2) / SECONDS_PER_HOUR;
-    let whole_hours = seconds / SECONDS_PER_HOUR;
-    match seconds {
-        0 => "Less than a second".into(),
-        1 => "1 second".into(),
-        2..60 => format!("{seconds} seconds"),
-        _ if minutes == 1 => "About a minute".into(),
-        _ if minutes < 60 => format!("{minutes} minutes"),
-        _ if hours == 1 => "About an hour".into(),
-        _ if hours < 48 => format!("{hours} hours"),
-        _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
-        _ if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
-        _ if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
-        _ => format!("{} years", whole_hours / 24 / 365),
-    }
-}
-
 /// How long ago `created` was, both in Unix seconds; `N/A` for times that mean nothing.
 pub(crate) fn ago(now: i64, created: i64) -> String {
     if created <= EPOCH_2000 {
         return "N/A".into();
     }
-    format!("{} ago", duration(u64::try_from(now.saturating_sub(created)).unwrap_or(0)))
+    format!("{} ago", in_words(now.saturating_sub(created)))
 }
 
 /// A time in Unix seconds as `images` shows it: `2026-01-31 09:00:00 +0100 CET`.
@@ -106,31 +86,6 @@ mod tests {
             (u64::MAX, "18.4EB", "18.45EB"),
         ] {
             assert_eq!((size(bytes).as_str(), total_size(bytes).as_str()), (three, four), "{bytes}");
-        }
-    }
-
-    #[test]
-    fn ages_are_dockers() {
-        let (minute, hour, day) = (60, 3600, 24 * 3600);
-        for (seconds, text) in [
-            (0, "Less than a second"),
-            (1, "1 second"),
-            (59, "59 seconds"),
-            (minute, "About a minute"),
-            (2 * minute, "2 minutes"),
-            (59 * minute, "59 minutes"),
-            (hour, "About an hour"),
-            (90 * minute, "2 hours"),
-            (47 * hour, "47 hours"),
-            (2 * day, "2 days"),
-            (13 * day, "13 days"),
-            (14 * day, "2 weeks"),
-            (59 * day, "8 weeks"),
-            (60 * day, "2 months"),
-            (729 * day, "24 months"),
-            (730 * day, "2 years"),
-        ] {
-            assert_eq!(duration(seconds), text, "{seconds}");
         }
     }
 

@@ -26,19 +26,6 @@ pub fn network(text: &str) -> Result<Network> {
     }
 }
 
-/// An absolute path without `.`, `..` and empty parts (Go's `path.Clean`).
-pub(crate) fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => _ = parts.pop(),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{clean, csv, volume::folder};
+use nacre_oci::clean_path;
+
+use super::{csv, volume::folder};
 use crate::{Error, MountSource, Mounting, Result};
 
 /// What the fields say.
@@ -47,7 +49,7 @@ pub fn mount(text: &str, here: &Path) -> Result<Mounting> {
     if !target.starts_with('/') {
         return Err(relative(&kind, &target));
     }
-    let target = clean(&target);
+    let target = clean_path(&target);
     if target == "/" {
         return Err(invalid("invalid specification: destination can't be '/'"));
     }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::clean;
+use nacre_oci::clean_path;
+
 use crate::{Error, MountSource, Mounting, Result};
 
 /// What a mode may say that changes nothing here: there is no SELinux label to give, and Docker's other words are for macOS
@@ -31,7 +32,7 @@ pub fn volume(text: &str, here: &Path) -> Result<Mounting> {
     if !target.starts_with('/') {
         return Err(invalid(kind, format!("invalid mount path: '{target}' mount path must be absolute")));
     }
-    let target = clean(target);
+    let target = clean_path(target);
     if target == "/" {
         return Err(invalid(kind, "invalid specification: destination can't be '/'".into()));
     }
@@ -53,10 +54,10 @@ fn access(mode: &str) -> Result<bool> {
 /// A source on the host, absolute.
 pub(super) fn folder(source: &str, here: &Path) -> Result<PathBuf> {
     if source.starts_with('/') {
-        return Ok(clean(source).into());
+        return Ok(clean_path(source).into());
     }
     if source == "." || source == ".." || source.starts_with("./") || source.starts_with("../") {
-        return Ok(clean(&here.join(source).to_string_lossy()).into());
+        return Ok(clean_path(&here.join(source).to_string_lossy()).into());
     }
     Err(Error::invalid(format!("named volumes are not supported: '{source}' is one; write a path of the host's that begins with / or ./")))
 }
