@@ -151,9 +151,12 @@ fn indexes(context: &Context) -> Result<u64> {
     let mut bytes = 0;
     for name in ["layers", "contexts", "http"] {
         let folder = context.paths.cache.join(name);
-        let held = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-        bytes += held.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum::<u64>();
-        nacre_layer::remove_tree(&folder)?;
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+            nacre_layer::remove_tree(&entry.path())?;
+        }
+        // Not if a build has made a new one meanwhile.
+        let _ = std::fs::remove_dir(&folder);
     }
     Ok(bytes)
 }
