@@ -190,12 +190,12 @@ fn count(image: &Image, votes: &[Vote<'_>], verdicts: &mut Verdicts) {
         }
         (None, goes) => {
             let mild = goes.iter().any(|vote| vote.action == Action::Untag);
-            let joined = |part: fn(&Vote<'_>) -> String, by: &str| goes.iter().map(|vote| part(vote)).collect::<Vec<_>>().join(by);
+            let (reasons, policies): (Vec<&str>, Vec<&str>) = goes.iter().map(|vote| (vote.reason, vote.policy)).unzip();
             verdicts.decisions.push(Decision {
                 image: image.id.clone(),
                 action: if mild { nacre_store::Action::Untag } else { nacre_store::Action::Delete },
-                reason: joined(|vote| vote.reason.to_owned(), "; "),
-                policy: joined(|vote| vote.policy.to_owned(), ", "),
+                reason: reasons.join("; "),
+                policy: policies.join(", "),
             });
         }
     }

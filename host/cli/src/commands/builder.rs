@@ -151,7 +151,11 @@ fn indexes(context: &Context) -> Result<u64> {
     let mut bytes = 0;
     for name in ["layers", "contexts", "http"] {
         let folder = context.paths.cache.join(name);
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let held = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            held => held.with_context(|| format!("cannot list {}", folder.display()))?,
+        };
+        for entry in held.flatten() {
             bytes += entry.metadata().map_or(0, |metadata| metadata.len());
             nacre_layer::remove_tree(&entry.path())?;
         }
